@@ -1,0 +1,3 @@
+//! TCP under multiparty session types: the roles and the local type of each.
+
+pub mod tcp;

@@ -1,0 +1,1 @@
+//! The rules of TCP as a typestate machine without sockets, threads, clock or random source.
