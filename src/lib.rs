@@ -1,3 +1,4 @@
 //! TCP under multiparty session types: the roles and the local type of each.
 
+pub mod smol_channel;
 pub mod tcp;
