@@ -1,0 +1,132 @@
+//! What a connection holds of the layer below: its arrivals, its inbox, its place in the table.
+
+use core::net::SocketAddrV4;
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+
+use super::SmolLower;
+use super::error::DeviceError;
+use super::table::Place;
+use crate::tcp::segment::Segment;
+
+/// What arrives at a port that is listened on, for whichever listening session comes first.
+///
+/// Clones share the same arrivals. When the last is dropped, the port is closed. When the IP thread ends, the receivers end.
+#[derive(Debug, Clone)]
+pub struct Backlog {
+    // Before `listening`, so that arrivals nobody took are dropped first.
+    arrivals: Receiver<Arrival>,
+    listening: Arc<Listening>,
+}
+
+impl Backlog {
+    pub(super) fn new(
+        lower: SmolLower,
+        port: u16,
+        serial: u64,
+        arrivals: Receiver<Arrival>,
+    ) -> Self {
+        let listening = Arc::new(Listening {
+            lower,
+            port,
+            serial,
+        });
+        Self {
+            arrivals,
+            listening,
+        }
+    }
+
+    /// Where the arrivals come out; bounded, several threads may wait on it.
+    #[must_use]
+    pub fn receiver(&self) -> &Receiver<Arrival> {
+        &self.arrivals
+    }
+
+    /// The port listened on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.listening.port
+    }
+}
+
+/// Keeps a port open.
+#[derive(Debug)]
+struct Listening {
+    lower: SmolLower,
+    port: u16,
+    serial: u64,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.lower.unlisten(self.port, self.serial);
+    }
+}
+
+/// A segment for a port that is listened on and for none of its connections.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Who sent it.
+    pub remote: SocketAddrV4,
+    /// The segment.
+    pub segment: Segment,
+    /// For a SYN that may begin a connection: whatever follows it between these two ports arrives here already.
+    pub inbox: Option<Inbox>,
+}
+
+/// A connection's place in the table and the segments that arrive for it, which end when the IP thread ends.
+///
+/// Dropping it frees the place; segments that still wait are dropped too.
+#[derive(Debug)]
+pub struct Inbox {
+    segments: Receiver<Segment>,
+    place: Place,
+    lower: SmolLower,
+}
+
+impl Inbox {
+    pub(super) fn new(lower: SmolLower, place: Place, segments: Receiver<Segment>) -> Self {
+        Self {
+            segments,
+            place,
+            lower,
+        }
+    }
+
+    /// Where the connection's segments come out; bounded, what does not fit is lost as on the way.
+    #[must_use]
+    pub fn receiver(&self) -> &Receiver<Segment> {
+        &self.segments
+    }
+
+    /// The peer.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddrV4 {
+        self.place.key.remote
+    }
+
+    /// The handshake is complete: the connection no longer counts as half-open.
+    pub fn established(&self) {
+        self.lower.establish(self.place);
+    }
+
+    /// Frees the place and treats the segment as if it had just arrived: a SYN that reopens a connection in TIME-WAIT goes to the
+    /// next listening session.
+    ///
+    /// # Errors
+    /// The device failed when the CLOSED state's answer was sent.
+    pub fn resubmit(self, segment: Segment) -> Result<(), DeviceError> {
+        let lower = self.lower.clone();
+        let remote = self.remote();
+        drop(self);
+        lower.route(remote, segment)
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.lower.vacate(self.place);
+    }
+}

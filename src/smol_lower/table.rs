@@ -1,0 +1,410 @@
+//! The table of connections: which inbox a segment belongs to.
+
+use core::net::SocketAddrV4;
+use std::collections::{HashMap, VecDeque};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use super::error::ListenError;
+use super::inbox::Arrival;
+use crate::tcp::segment::Segment;
+
+/// Connections in the table at once, in any state from SYN-RECEIVED to TIME-WAIT; a SYN on top is dropped, and the peer repeats it.
+/// Four times what we promise to serve, so that those in TIME-WAIT do not keep new ones out.
+pub const MAX_CONNECTIONS: usize = 4_096;
+
+/// Of those, the ones whose handshake is not complete: a flood of SYNs leaves half of the table to others.
+pub const MAX_HALF_OPEN: usize = MAX_CONNECTIONS / 2;
+
+/// Arrivals that wait for a listening session, for each port. As large as a burst of clients that start at once may be.
+pub const BACKLOG: usize = 256;
+
+/// Segments that wait for one connection's thread; what comes on top is dropped like a packet lost on the way.
+/// A receive window of 256 KiB holds 180 full segments at an MTU of 1500.
+pub const INBOX_SEGMENTS: usize = 256;
+
+/// Bytes that wait for one connection's thread, reckoned as payload plus [`SEGMENT_OVERHEAD_BYTES`] each: [`INBOX_SEGMENTS`] full
+/// segments at an MTU of 1500. One segment is taken into an empty inbox whatever its size.
+pub const INBOX_BYTES: usize = INBOX_SEGMENTS * 1_500;
+
+/// What a segment occupies besides its payload, rounded up.
+pub const SEGMENT_OVERHEAD_BYTES: usize = 160;
+const _: () = assert!(size_of::<Segment>() + 2 * size_of::<usize>() <= SEGMENT_OVERHEAD_BYTES);
+
+/// What tells one connection from another; our own address is the same in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// The peer.
+    pub(super) remote: SocketAddrV4,
+    /// Our port.
+    pub(super) local_port: u16,
+}
+
+/// A place in the table. The serial number tells a connection from a later one between the same ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) key: Key,
+    serial: u64,
+}
+
+/// What becomes of a segment.
+pub(super) enum Offered {
+    /// It waits in its connection's inbox.
+    Taken,
+    /// There is no room for it.
+    Lost(&'static str),
+    /// It is for a port that is listened on; with a place and the inbox's receiver if it may begin a connection.
+    Listening {
+        /// Where arrivals at this port go.
+        backlog: Sender<Arrival>,
+        /// The segment.
+        segment: Segment,
+        /// The new connection.
+        connection: Option<(Place, Receiver<Segment>)>,
+    },
+    /// It is for no connection and no listener.
+    Unclaimed(Segment),
+}
+
+/// The connections and the ports listened on.
+///
+/// What a hostile peer can pin here is at most [`INBOX_BYTES`] for each of [`MAX_CONNECTIONS`] (1.5 GiB, and only while none of
+/// their threads runs; a single reassembled segment may be 64 KiB and still counts in), and [`BACKLOG`] segments of at most 64 KiB
+/// a listening port (16 MiB).
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    connections: HashMap<Key, Route>,
+    listeners: HashMap<u16, Listener>,
+    half_open: usize,
+    serials: u64,
+    life: Life,
+}
+
+/// Whether anything can still arrive.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Life {
+    /// The IP thread runs or is going to.
+    #[default]
+    Open,
+    /// It has ended.
+    Closed,
+}
+
+/// Where a connection's segments go.
+#[derive(Debug)]
+pub(super) struct Route {
+    serial: u64,
+    handshake: Handshake,
+    inbox: Sender<Segment>,
+    /// Sizes of the segments last sent to the inbox, oldest first; those no longer waiting are forgotten at the next one.
+    sizes: VecDeque<usize>,
+    waiting_bytes: usize,
+}
+
+/// How far a connection is.
+#[derive(Debug, PartialEq, Eq)]
+enum Handshake {
+    HalfOpen,
+    Complete,
+}
+
+/// Where a listening port's arrivals go.
+#[derive(Debug)]
+pub(super) struct Listener {
+    serial: u64,
+    backlog: Sender<Arrival>,
+}
+
+impl Table {
+    /// Begins to listen; the number is for [`Table::unlisten`].
+    pub(super) fn listen(&mut self, port: u16) -> Result<(Receiver<Arrival>, u64), ListenError> {
+        if self.life == Life::Closed {
+            return Err(ListenError::Stopped);
+        }
+        if self.listeners.contains_key(&port) {
+            return Err(ListenError::InUse { port });
+        }
+        let serial = self.next_serial();
+        let (backlog, arrivals) = bounded(BACKLOG);
+        self.listeners.insert(port, Listener { serial, backlog });
+        Ok((arrivals, serial))
+    }
+
+    /// Ends listening. What is returned must be dropped after the table was unlocked: arrivals in it free their places.
+    #[must_use]
+    pub(super) fn unlisten(&mut self, port: u16, serial: u64) -> Option<Listener> {
+        let listener = self.listeners.get(&port)?;
+        if listener.serial != serial {
+            return None;
+        }
+        self.listeners.remove(&port)
+    }
+
+    /// Decides what becomes of a segment; a SYN for a listening port gets its place in the table at once, so that what follows it
+    /// finds the same inbox.
+    pub(super) fn offer(&mut self, remote: SocketAddrV4, segment: Segment) -> Offered {
+        let key = Key {
+            remote,
+            local_port: segment.dst_port,
+        };
+        if let Some(route) = self.connections.get_mut(&key) {
+            return route.push(segment);
+        }
+        let Some(listener) = self.listeners.get(&key.local_port) else {
+            return Offered::Unclaimed(segment);
+        };
+        let backlog = listener.backlog.clone();
+        if backlog.is_full() {
+            return Offered::Lost("the backlog is full");
+        }
+        if !begins_connection(&segment) {
+            return Offered::Listening {
+                backlog,
+                segment,
+                connection: None,
+            };
+        }
+        if self.connections.len() >= MAX_CONNECTIONS {
+            return Offered::Lost("the table of connections is full");
+        }
+        if self.half_open >= MAX_HALF_OPEN {
+            return Offered::Lost("too many handshakes are under way");
+        }
+        Offered::Listening {
+            backlog,
+            segment,
+            connection: Some(self.insert(key)),
+        }
+    }
+
+    /// Gives a connection its place.
+    fn insert(&mut self, key: Key) -> (Place, Receiver<Segment>) {
+        let serial = self.next_serial();
+        let (inbox, segments) = unbounded(); // bounded by `Route::push`, without room set aside for each connection
+        let route = Route {
+            serial,
+            handshake: Handshake::HalfOpen,
+            inbox,
+            sizes: VecDeque::new(),
+            waiting_bytes: 0,
+        };
+        self.connections.insert(key, route);
+        self.half_open += 1;
+        (Place { key, serial }, segments)
+    }
+
+    /// The connection's handshake is complete.
+    pub(super) fn establish(&mut self, place: Place) {
+        let Some(route) = self.connections.get_mut(&place.key) else {
+            return;
+        };
+        if route.serial == place.serial && route.handshake == Handshake::HalfOpen {
+            route.handshake = Handshake::Complete;
+            self.half_open = self.half_open.saturating_sub(1);
+        }
+    }
+
+    /// Frees a place.
+    pub(super) fn remove(&mut self, place: Place) {
+        if !self.holds(place) {
+            return;
+        }
+        let removed = self.connections.remove(&place.key);
+        if removed.is_some_and(|route| route.handshake == Handshake::HalfOpen) {
+            self.half_open = self.half_open.saturating_sub(1);
+        }
+    }
+
+    /// Ends everything. What is returned must be dropped after the table was unlocked: arrivals in it free their places.
+    #[must_use]
+    pub(super) fn close(&mut self) -> (HashMap<Key, Route>, HashMap<u16, Listener>) {
+        self.life = Life::Closed;
+        self.half_open = 0;
+        (
+            std::mem::take(&mut self.connections),
+            std::mem::take(&mut self.listeners),
+        )
+    }
+
+    fn holds(&self, place: Place) -> bool {
+        let route = self.connections.get(&place.key);
+        route.is_some_and(|route| route.serial == place.serial)
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serials += 1;
+        self.serials
+    }
+}
+
+impl Route {
+    /// Puts a segment into the inbox if there is room.
+    fn push(&mut self, segment: Segment) -> Offered {
+        while self.sizes.len() > self.inbox.len() {
+            self.waiting_bytes -= self.sizes.pop_front().unwrap_or_default();
+        }
+        let size = segment.payload.len() + SEGMENT_OVERHEAD_BYTES;
+        let full = self.sizes.len() >= INBOX_SEGMENTS
+            || (!self.sizes.is_empty() && self.waiting_bytes + size > INBOX_BYTES);
+        if full {
+            return Offered::Lost("the connection's inbox is full");
+        }
+        if self.inbox.send(segment).is_err() {
+            return Offered::Lost("the connection is just ending");
+        }
+        self.sizes.push_back(size);
+        self.waiting_bytes += size;
+        Offered::Taken
+    }
+}
+
+/// A SYN that carries none of the bits that contradict it.
+fn begins_connection(segment: &Segment) -> bool {
+    let control = &segment.control;
+    control.syn() && !control.ack() && !control.rst() && !control.fin()
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use super::*;
+    use crate::smol_lower::testing::{ACK, FIN, RST, SYN, segment};
+
+    fn peer(number: usize) -> SocketAddrV4 {
+        let [.., third, fourth] = (number / 60_000).to_be_bytes();
+        let port = u16::try_from(number % 60_000 + 1).unwrap();
+        SocketAddrV4::new(Ipv4Addr::new(198, 51, third, fourth), port)
+    }
+
+    fn connection(offered: Offered) -> (Place, Receiver<Segment>) {
+        match offered {
+            Offered::Listening {
+                connection: Some(connection),
+                ..
+            } => connection,
+            _ => panic!("no new connection"),
+        }
+    }
+
+    #[test]
+    fn a_syn_gets_a_place_and_what_follows_its_inbox() {
+        let mut table = Table::default();
+        let (_arrivals, _) = table.listen(555).unwrap();
+        let (place, inbox) = connection(table.offer(peer(1), segment(1000, 555, SYN, b"")));
+        assert!(matches!(
+            table.offer(peer(1), segment(1000, 555, ACK, b"a")),
+            Offered::Taken
+        ));
+        assert_eq!(inbox.recv().unwrap().payload, b"a");
+        table.remove(place);
+        assert!(inbox.recv().is_err());
+    }
+
+    #[test]
+    fn only_a_plain_syn_begins_a_connection() {
+        let mut table = Table::default();
+        let (_arrivals, _) = table.listen(555).unwrap();
+        for control in [0, ACK, RST, FIN, SYN | ACK, SYN | FIN, SYN | RST] {
+            let offered = table.offer(peer(1), segment(1000, 555, control, b""));
+            let Offered::Listening { connection, .. } = offered else {
+                panic!("not for the listener");
+            };
+            assert!(connection.is_none(), "{control}");
+        }
+        assert!(matches!(
+            table.offer(peer(1), segment(1000, 556, SYN, b"")),
+            Offered::Unclaimed(_)
+        ));
+    }
+
+    #[test]
+    fn an_old_place_does_not_free_a_newer_one() {
+        let mut table = Table::default();
+        let (_arrivals, _) = table.listen(555).unwrap();
+        let (old, _old_inbox) = connection(table.offer(peer(1), segment(1000, 555, SYN, b"")));
+        table.remove(old);
+        let (_new, new_inbox) = connection(table.offer(peer(1), segment(1000, 555, SYN, b"")));
+        table.remove(old);
+        table.establish(old);
+        assert_eq!(table.half_open, 1);
+        table.offer(peer(1), segment(1000, 555, ACK, b"x"));
+        assert_eq!(new_inbox.len(), 1);
+    }
+
+    #[test]
+    fn half_open_connections_leave_room_for_others() {
+        let mut table = Table::default();
+        let (_arrivals, _) = table.listen(555).unwrap();
+        let mut held = Vec::new();
+        for number in 0..MAX_CONNECTIONS {
+            if number >= MAX_HALF_OPEN {
+                let (place, _) = held[number - MAX_HALF_OPEN];
+                table.establish(place);
+                table.establish(place); // counts once
+            }
+            held.push(connection(
+                table.offer(peer(number), segment(1, 555, SYN, b"")),
+            ));
+            let half_open = table.half_open;
+            let next = table.offer(peer(MAX_CONNECTIONS), segment(1, 555, SYN, b""));
+            if half_open == MAX_HALF_OPEN {
+                assert!(matches!(next, Offered::Lost(_)));
+            } else {
+                table.remove(connection(next).0);
+            }
+        }
+        for (place, _) in &held {
+            table.establish(*place);
+        }
+        let next = table.offer(peer(MAX_CONNECTIONS), segment(1, 555, SYN, b""));
+        assert!(matches!(
+            next,
+            Offered::Lost("the table of connections is full")
+        ));
+        for (place, _) in held {
+            table.remove(place);
+        }
+        assert_eq!((table.half_open, table.connections.len()), (0, 0));
+    }
+
+    #[test]
+    fn an_inbox_is_bounded_in_segments_and_bytes() {
+        let mut table = Table::default();
+        let (_arrivals, _) = table.listen(555).unwrap();
+        let (_, inbox) = connection(table.offer(peer(1), segment(1, 555, SYN, b"")));
+        let mut fill = |bytes: usize| {
+            let before = inbox.len();
+            let payload = vec![7; bytes];
+            while matches!(
+                table.offer(peer(1), segment(1, 555, ACK, &payload)),
+                Offered::Taken
+            ) {}
+            inbox.len() - before
+        };
+        assert_eq!(fill(0), INBOX_SEGMENTS);
+        inbox.recv().unwrap();
+        assert_eq!(fill(1), 1);
+        while inbox.try_recv().is_ok() {}
+        let big = 60_000;
+        assert_eq!(fill(big), INBOX_BYTES / (big + SEGMENT_OVERHEAD_BYTES));
+        while inbox.try_recv().is_ok() {}
+        assert_eq!(fill(0), INBOX_SEGMENTS);
+    }
+
+    #[test]
+    fn a_port_is_listened_on_once_and_freed() {
+        let mut table = Table::default();
+        let (_arrivals, serial) = table.listen(555).unwrap();
+        assert_eq!(
+            table.listen(555).unwrap_err(),
+            ListenError::InUse { port: 555 }
+        );
+        assert!(table.unlisten(555, serial + 1).is_none());
+        assert!(table.unlisten(555, serial).is_some());
+        let (arrivals, _) = table.listen(555).unwrap();
+        drop(table.close());
+        assert!(arrivals.recv().is_err());
+        assert_eq!(table.listen(555).unwrap_err(), ListenError::Stopped);
+    }
+}
