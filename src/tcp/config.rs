@@ -1,0 +1,131 @@
+//! What a connection can be told to do otherwise, each value with its unit, range and source.
+
+use smoltcp::time::Duration;
+
+/// Octets of the IPv4 and the TCP header without options: what an MTU has to hold besides text.
+pub(super) const FIXED_HEADERS_BYTES: usize = 40;
+
+/// Send MSS to be assumed when the peer names none (RFC 9293 §3.7.1, MUST-15).
+pub(super) const DEFAULT_SND_MSS: u32 = 536;
+
+/// The smallest send MSS that we honour, as Linux does.
+///
+/// Deviation: RFC 9293 §3.7.1 (MUST-16) knows no lower limit. A peer that names less gets segments of this size, which every host
+/// can take (RFC 1122 §3.3.2: 576 octets); one octet of text a packet would let it make us work without end.
+pub(super) const MIN_SND_MSS: u32 = 48;
+
+/// Whether small segments wait while others are outstanding (RFC 9293 §3.7.4, MUST-17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Nagle {
+    /// They wait (SHLD-7).
+    #[default]
+    On,
+    /// They are sent at once.
+    Off,
+}
+
+/// The parameters of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Octets of received text kept for the user, 1 to 2³⁰ − 1 MiB; more than 65,535 need window scaling (RFC 7323 §2).
+    pub rcv_buff_bytes: usize,
+    /// Octets of text taken from the user before it has to wait; what is acknowledged makes room.
+    pub snd_buff_bytes: usize,
+    /// Nagle's algorithm (RFC 9293 §3.7.4).
+    pub nagle: Nagle,
+    /// Octets of the largest IPv4 packet that the device carries, 68 to 65,535 (RFC 791); the MSS option says 40 less (MUST-67).
+    pub mtu_bytes: usize,
+    /// How long unacknowledged text is retransmitted before the connection is given up: R2, at least 100 s (RFC 9293 §3.8.3,
+    /// SHLD-11); five minutes as in §3.10.1.
+    pub user_timeout: Duration,
+    /// The same for a SYN or SYN,ACK: at least three minutes (RFC 9293 §3.8.3, MUST-23).
+    pub syn_timeout: Duration,
+    /// Twice the maximum segment lifetime, the length of TIME-WAIT (RFC 9293 §3.6.1, MUST-13).
+    ///
+    /// Deviation: RFC 9293 §3.4.2 takes an MSL of two minutes; like most we take 30 s. A peer could notice that an old duplicate
+    /// of more than a minute meets no TIME-WAIT any more.
+    pub two_msl: Duration,
+    /// How long FIN-WAIT-2 waits for the peer's FIN, since nobody here reads what comes before it; RFC 9293 sets no limit, the
+    /// value is the one of Linux and the BSDs.
+    pub fin_wait_2_limit: Duration,
+    /// How long an ACK waits for company: below 0.5 s (RFC 9293 §3.8.6.3, MUST-40); the value is the one of Linux.
+    pub delayed_ack: Duration,
+    /// The override timeout of sender's silly window avoidance: 0.1 to 1 s (RFC 9293 §3.8.6.2.1).
+    pub override_timeout: Duration,
+    /// The RTO before a round trip was measured (RFC 6298 §2.1).
+    pub initial_rto: Duration,
+    /// The smallest RTO (RFC 6298 §2.4).
+    pub min_rto: Duration,
+    /// The largest RTO, backed off or not: at least 60 s (RFC 6298 §2.5).
+    pub max_rto: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rcv_buff_bytes: 256 * 1024,
+            snd_buff_bytes: 256 * 1024,
+            nagle: Nagle::On,
+            mtu_bytes: 1500,
+            user_timeout: Duration::from_secs(300),
+            syn_timeout: Duration::from_secs(180),
+            two_msl: Duration::from_secs(60),
+            fin_wait_2_limit: Duration::from_secs(60),
+            delayed_ack: Duration::from_millis(40),
+            override_timeout: Duration::from_millis(200),
+            initial_rto: Duration::from_secs(1),
+            min_rto: Duration::from_secs(1),
+            max_rto: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Config {
+    /// The MSS that we can receive (RFC 9293 §3.7.1, MUST-67).
+    #[must_use]
+    pub fn rcv_mss(&self) -> u16 {
+        u16::try_from(self.mtu_bytes.saturating_sub(FIXED_HEADERS_BYTES)).unwrap_or(u16::MAX)
+    }
+
+    /// Eff.snd.MSS for a peer that named `mss` (RFC 9293 §3.7.1, MUST-16); we send no options with text yet.
+    pub(super) fn snd_mss(&self, mss: Option<u16>) -> u32 {
+        let named = match mss {
+            // RFC 9293 §3.7.1 (MUST-15). A peer that can receive nothing cannot mean it: read as if it had named none.
+            None | Some(0) => DEFAULT_SND_MSS,
+            Some(mss) => u32::from(mss).max(MIN_SND_MSS),
+        };
+        named.min(u32::from(self.rcv_mss())).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn must_15_536_is_assumed_without_an_mss_option() {
+        assert_eq!(Config::default().snd_mss(None), 536);
+        assert_eq!(Config::default().snd_mss(Some(0)), 536);
+    }
+
+    #[test]
+    fn must_16_send_mss_is_bounded_by_peer_and_device() {
+        assert_eq!(Config::default().snd_mss(Some(1000)), 1000);
+        assert_eq!(Config::default().snd_mss(Some(1460)), 1460);
+        assert_eq!(Config::default().snd_mss(Some(1461)), 1460);
+        assert_eq!(Config::default().snd_mss(Some(1)), MIN_SND_MSS);
+    }
+
+    #[test]
+    fn must_67_named_mss_leaves_room_for_both_headers() {
+        assert_eq!(Config::default().rcv_mss(), 1460);
+        assert_eq!(
+            Config {
+                mtu_bytes: 1 << 20,
+                ..Config::default()
+            }
+            .rcv_mss(),
+            u16::MAX
+        );
+    }
+}

@@ -1,0 +1,431 @@
+//! The receiving side: trimming, reassembly, the text for the user, and the ACKs owed (RFC 9293 §3.4, §3.8.6, §3.10.7.4).
+
+use smoltcp::storage::{Assembler, RingBuffer};
+use smoltcp::time::{Duration, Instant};
+
+use super::segment::{Control, Segment};
+use super::seq::SeqNum;
+use super::window::{Announced, Fit, Scale, fit};
+
+/// What became of the peer's stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PeerStream {
+    /// There may be more text.
+    Open,
+    /// A FIN with this number arrived, text before it is missing.
+    EndsAt(SeqNum),
+    /// Everything up to and with the FIN has arrived.
+    Finished,
+}
+
+/// Whether an ACK is owed (RFC 9293 §3.8.6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owed {
+    /// None.
+    Nothing,
+    /// For one segment of text; it may wait until then.
+    Later(Instant),
+    /// At once.
+    Now,
+}
+
+/// Whether a segment was taken as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trim {
+    /// It was.
+    Whole,
+    /// What lay outside of the window was cut off.
+    Cut,
+}
+
+/// The receive sequence space and what has arrived in it.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    /// IRS.
+    irs: SeqNum,
+    /// RCV.NXT.
+    rcv_nxt: SeqNum,
+    /// RCV.WND.
+    announced: Announced,
+    /// Text for the user, and behind it what came out of order; none before the first text, for a SYN should cost little.
+    ring: Option<RingBuffer<'static, u8>>,
+    /// Octets of `ring`.
+    storage_bytes: usize,
+    /// Which octets from RCV.NXT on are there; at most 32 ranges, text for a further one is dropped and comes again.
+    // Here go the SACK blocks to report (RFC 2018 §4): these ranges, the latest first.
+    assembler: Assembler,
+    /// Whether and where it ends.
+    stream: PeerStream,
+    /// The ACK owed.
+    owed: Owed,
+    /// How long an ACK may wait.
+    delayed_ack: Duration,
+    // Here goes RCV.UP (RFC 9293 §3.8.5), and the buffer's growth by need.
+}
+
+/// What a receiver has to know from the start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReceiverConfig {
+    /// RCV.BUFF.
+    pub(super) buff_bytes: usize,
+    /// Shift count and storage for it.
+    pub(super) scale: Scale,
+    /// Eff.snd.MSS, for silly window avoidance.
+    pub(super) mss: u32,
+    /// How long an ACK may wait.
+    pub(super) delayed_ack: Duration,
+}
+
+impl Receiver {
+    /// Expects the text after a SYN with the number `irs`.
+    pub(super) fn new(irs: SeqNum, config: ReceiverConfig) -> Self {
+        let ReceiverConfig {
+            buff_bytes,
+            scale,
+            mss,
+            delayed_ack,
+        } = config;
+        let rcv_nxt = irs + 1;
+        Self {
+            irs,
+            rcv_nxt,
+            announced: Announced::new(
+                rcv_nxt,
+                scale.shift,
+                u32::try_from(buff_bytes).unwrap_or(u32::MAX >> 2),
+                mss,
+            ),
+            ring: None,
+            storage_bytes: scale.storage_bytes,
+            assembler: Assembler::new(),
+            stream: PeerStream::Open,
+            owed: Owed::Nothing,
+            delayed_ack,
+        }
+    }
+
+    /// IRS.
+    pub(super) const fn irs(&self) -> SeqNum {
+        self.irs
+    }
+
+    /// RCV.NXT.
+    pub(super) const fn rcv_nxt(&self) -> SeqNum {
+        self.rcv_nxt
+    }
+
+    /// RCV.WND as the peer was told, which is what table 6 goes by.
+    pub(super) fn rcv_wnd(&self) -> u32 {
+        self.announced.rcv_wnd(self.rcv_nxt)
+    }
+
+    /// Table 6 for this segment.
+    pub(super) fn fit(&self, segment: &Segment) -> Fit {
+        fit(segment.seq, segment.seg_len(), self.rcv_nxt, self.rcv_wnd())
+    }
+
+    /// Whether the peer's FIN and all before it have arrived.
+    pub(super) const fn is_finished(&self) -> bool {
+        matches!(self.stream, PeerStream::Finished)
+    }
+
+    /// Octets that the user can have.
+    pub(super) fn readable(&self) -> usize {
+        self.ring.as_ref().map_or(0, RingBuffer::len)
+    }
+
+    /// The first number for which there is no room, whatever was announced.
+    fn storage_end(&self) -> SeqNum {
+        let room = self.storage_bytes.saturating_sub(self.readable());
+        self.rcv_nxt + u32::try_from(room).unwrap_or(u32::MAX >> 2)
+    }
+
+    /// Cuts off what lies outside of the window or past the peer's FIN (RFC 9293 §3.10.7.4): SYN and FIN too.
+    pub(super) fn trim(&self, segment: &mut Segment) -> Trim {
+        if self.is_finished() {
+            // RFC 9293 §3.10.7.4: after the FIN there is neither text nor another FIN.
+            segment.payload.clear();
+            segment.control = segment.control.without(Control::FIN);
+            return Trim::Whole;
+        }
+        let mut limit = self
+            .announced
+            .right()
+            .later_of(self.rcv_nxt)
+            .earlier_of(self.storage_end());
+        if let PeerStream::EndsAt(fin) = self.stream {
+            limit = limit.earlier_of(fin + 1);
+        }
+        let before = segment.seg_len();
+        self.cut_left(segment);
+        cut_right(segment, limit);
+        if let PeerStream::EndsAt(fin) = self.stream {
+            // What claims to be text where the FIN is, is none.
+            cut_text(segment, fin);
+        }
+        if segment.seg_len() == before {
+            Trim::Whole
+        } else {
+            Trim::Cut
+        }
+    }
+
+    /// Cuts off what lies before RCV.NXT.
+    fn cut_left(&self, segment: &mut Segment) {
+        if !segment.seq.is_before(self.rcv_nxt) {
+            return;
+        }
+        let old = self.rcv_nxt.distance_from(segment.seq);
+        if old > segment.text_len() {
+            segment.control = segment.control.without(Control::FIN);
+        }
+        let old = usize::try_from(old)
+            .unwrap_or(usize::MAX)
+            .min(segment.payload.len());
+        segment.payload.drain(..old);
+        segment.seq = self.rcv_nxt;
+    }
+
+    /// Whether the segment, trimmed or not, holds text that has not arrived before and belongs to the stream.
+    pub(super) fn brings_text(&self, segment: &Segment) -> bool {
+        let mut end = segment.seq + segment.text_len();
+        if let PeerStream::EndsAt(fin) = self.stream {
+            end = end.earlier_of(fin);
+        }
+        segment.seq.is_before(end) && end.is_after(self.rcv_nxt) && !self.is_finished()
+    }
+
+    /// Whether after this trimmed segment the peer's stream is complete up to and with its FIN.
+    pub(super) fn would_finish(&self, segment: &Segment) -> bool {
+        if segment.control.fin() && segment.seq == self.rcv_nxt {
+            return true;
+        }
+        let fin = match self.stream {
+            PeerStream::EndsAt(fin) => fin,
+            PeerStream::Open if segment.control.fin() => segment.end() - 1,
+            PeerStream::Open | PeerStream::Finished => return false,
+        };
+        let first = (
+            offset(segment.seq, self.rcv_nxt),
+            offset(segment.seq + segment.text_len(), self.rcv_nxt),
+        );
+        let mut complete = 0;
+        if first.0 == 0 {
+            complete = first.1;
+        }
+        for (left, right) in self.assembler.iter_data() {
+            // The segment may lie before this range, or close the gap after it.
+            if left <= complete {
+                complete = complete.max(right);
+            }
+            if first.0 <= complete {
+                complete = complete.max(first.1);
+            }
+        }
+        complete >= offset(fin, self.rcv_nxt)
+    }
+
+    /// Takes the text and the FIN of a trimmed segment; one that something was cut off is owed an ACK at once.
+    pub(super) fn take(&mut self, mut segment: Segment, trim: Trim, now: Instant) {
+        // Trimmed once more, should RCV.NXT have moved since the verdict.
+        if self.trim(&mut segment) == Trim::Cut || trim == Trim::Cut {
+            self.owed = Owed::Now;
+        }
+        if segment.payload.is_empty() && !segment.control.fin() {
+            return;
+        }
+        let had_gaps = !self.assembler.is_empty();
+        let in_order = segment.seq == self.rcv_nxt;
+        if in_order && segment.control.fin() {
+            // What lay behind the FIN was none of the stream.
+            self.assembler.clear();
+            self.store(segment.seq, &segment.payload);
+            self.finish();
+            return;
+        }
+        self.take_fin(&segment);
+        self.store(segment.seq, &segment.payload);
+        self.finish_if_complete();
+        // RFC 5681 §4.2: at once if it is out of order or fills a gap, else at least every second segment.
+        let at_once = had_gaps || !in_order || self.owed != Owed::Nothing;
+        self.owed = if at_once {
+            Owed::Now
+        } else {
+            Owed::Later(now + self.delayed_ack)
+        };
+    }
+
+    /// Remembers a FIN before which text is missing.
+    fn take_fin(&mut self, segment: &Segment) {
+        let fin = segment.end() - 1;
+        let behind = self
+            .assembler
+            .iter_data()
+            .last()
+            .map_or(0, |(_, right)| right);
+        // A FIN before text that is already here contradicts the peer's own word; it is not believed before its turn.
+        if segment.control.fin()
+            && self.stream == PeerStream::Open
+            && offset(fin, self.rcv_nxt) >= behind
+        {
+            self.stream = PeerStream::EndsAt(fin);
+        }
+    }
+
+    /// Keeps text, and advances RCV.NXT over what is complete.
+    fn store(&mut self, seq: SeqNum, text: &[u8]) {
+        if text.is_empty() {
+            return;
+        }
+        let at = offset(seq, self.rcv_nxt);
+        let Ok(complete) = self.assembler.add_then_remove_front(at, text.len()) else {
+            return;
+        };
+        let storage_bytes = self.storage_bytes;
+        let ring = self
+            .ring
+            .get_or_insert_with(|| RingBuffer::new(vec![0; storage_bytes]));
+        let written = ring.write_unallocated(at, text);
+        assert!(
+            written == text.len(),
+            "trimmed text fits: {written} of {} octets did",
+            text.len()
+        );
+        ring.enqueue_unallocated(complete);
+        self.rcv_nxt = self.rcv_nxt + u32::try_from(complete).unwrap_or(0);
+    }
+
+    /// Takes text that came with the SYN and has to wait for the handshake (RFC 9293 §3.10.7.2): RCV.NXT stays.
+    pub(super) fn hold_early_text(&mut self, text: &[u8]) {
+        let text = text.get(..self.storage_bytes).unwrap_or(text);
+        if text.is_empty() || self.assembler.add(0, text.len()).is_err() {
+            return;
+        }
+        let mut ring = RingBuffer::new(vec![0; self.storage_bytes]);
+        let written = ring.write_unallocated(0, text);
+        assert!(
+            written == text.len(),
+            "early text fits: {written} of {} octets did",
+            text.len()
+        );
+        self.ring = Some(ring);
+    }
+
+    /// Hands over the text that had to wait for the handshake.
+    pub(super) fn release_early_text(&mut self) {
+        let complete = self.assembler.remove_front();
+        if let (Some(ring), 1..) = (&mut self.ring, complete) {
+            ring.enqueue_unallocated(complete);
+            self.rcv_nxt = self.rcv_nxt + u32::try_from(complete).unwrap_or(0);
+            self.owed = Owed::Now;
+        }
+    }
+
+    /// Advances RCV.NXT over a FIN remembered earlier once it has its turn.
+    fn finish_if_complete(&mut self) {
+        if self.stream == PeerStream::EndsAt(self.rcv_nxt) {
+            self.finish();
+        }
+    }
+
+    /// Advances RCV.NXT over the FIN (RFC 9293 §3.10.7.4, eighth).
+    fn finish(&mut self) {
+        self.rcv_nxt = self.rcv_nxt + 1;
+        self.stream = PeerStream::Finished;
+        self.assembler.clear();
+        self.owed = Owed::Now;
+    }
+
+    /// Hands at most `max` octets to the user; the room may be worth an announcement (RFC 9293 §3.8.6.2.2).
+    pub(super) fn deliver(&mut self, max: usize) -> Vec<u8> {
+        let Some(ring) = &mut self.ring else {
+            return Vec::new();
+        };
+        let len = max.min(ring.len());
+        let mut text = Vec::with_capacity(len);
+        // The text is one piece, or two around the end of the ring.
+        for _ in 0..2 {
+            let part = ring.get_allocated(text.len(), len - text.len());
+            text.extend_from_slice(part);
+        }
+        ring.dequeue_allocated(len);
+        if ring.is_empty() && self.assembler.is_empty() {
+            // Begin at the front again: a connection with little text touches little memory.
+            ring.clear();
+        }
+        if !self.is_finished() && self.announced.update_is_due(self.rcv_nxt, self.unread()) {
+            self.owed = Owed::Now;
+        }
+        text
+    }
+
+    /// Gives the storage back: nobody reads any more.
+    pub(super) fn release(&mut self) {
+        self.ring = None;
+        self.assembler.clear();
+    }
+
+    /// Octets that wait for the user, as the window counts them.
+    fn unread(&self) -> u32 {
+        u32::try_from(self.readable()).unwrap_or(u32::MAX)
+    }
+
+    /// An ACK is owed at once.
+    pub(super) fn owe_ack(&mut self) {
+        self.owed = Owed::Now;
+    }
+
+    /// Whether an ACK is due.
+    pub(super) fn ack_is_due(&self, now: Instant) -> bool {
+        match self.owed {
+            Owed::Nothing => false,
+            Owed::Later(at) => at <= now,
+            Owed::Now => true,
+        }
+    }
+
+    /// When an ACK becomes due.
+    pub(super) const fn ack_deadline(&self) -> Option<Instant> {
+        match self.owed {
+            Owed::Later(at) => Some(at),
+            Owed::Nothing | Owed::Now => None,
+        }
+    }
+
+    /// SEG.ACK and SEG.WND of a segment that is being sent: every ACK owed is paid by it.
+    pub(super) fn acknowledge(&mut self) -> (SeqNum, u16) {
+        self.owed = Owed::Nothing;
+        let unread = self.unread();
+        (self.rcv_nxt, self.announced.announce(self.rcv_nxt, unread))
+    }
+
+    /// The same for a SYN,ACK.
+    pub(super) fn acknowledge_syn(&mut self) -> (SeqNum, u16) {
+        self.owed = Owed::Nothing;
+        (self.rcv_nxt, self.announced.announce_unscaled(self.rcv_nxt))
+    }
+}
+
+/// How far `seq` lies past `rcv_nxt`, as an index.
+fn offset(seq: SeqNum, rcv_nxt: SeqNum) -> usize {
+    usize::try_from(seq.distance_from(rcv_nxt)).unwrap_or(usize::MAX)
+}
+
+/// Cuts off what lies at or past `limit`, the FIN counted behind the text.
+fn cut_right(segment: &mut Segment, limit: SeqNum) {
+    if segment.end().is_at_or_before(limit) {
+        return;
+    }
+    segment.control = segment.control.without(Control::FIN);
+    cut_text(segment, limit);
+}
+
+/// Cuts off the text at or past `limit`.
+fn cut_text(segment: &mut Segment, limit: SeqNum) {
+    let keep = if segment.seq.is_before(limit) {
+        offset(limit, segment.seq)
+    } else {
+        0
+    };
+    segment.payload.truncate(keep);
+}

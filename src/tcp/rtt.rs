@@ -1,0 +1,220 @@
+//! The retransmission timeout (RFC 6298).
+
+use smoltcp::time::{Duration, Instant};
+
+use super::config::Config;
+use super::seq::SeqNum;
+use super::timers::elapsed;
+
+/// G: how finely the clock is looked at; a thread is not woken more exactly.
+const GRANULARITY: Duration = Duration::from_millis(1);
+
+/// The RTO to begin data transmission with when the SYN timed out (RFC 6298 §5.7).
+const RTO_AFTER_SYN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Doubling more often than this would pass any upper limit.
+const MAX_BACKOFF: u32 = 16;
+
+/// What was learnt of the round trip.
+#[derive(Clone, Copy, Debug)]
+struct Smoothed {
+    /// SRTT.
+    srtt: Duration,
+    /// RTTVAR.
+    rttvar: Duration,
+}
+
+/// A segment whose acknowledgement will be a measurement.
+#[derive(Clone, Copy, Debug)]
+struct Timed {
+    /// The sequence number after it.
+    end: SeqNum,
+    /// When it was sent.
+    at: Instant,
+}
+
+/// Estimates the RTO, one segment a round trip being timed.
+#[derive(Debug)]
+pub(super) struct Rtt {
+    /// `None` before the first measurement.
+    smoothed: Option<Smoothed>,
+    /// The segment being timed. Here goes RTTM once there are timestamps (RFC 7323 §4).
+    timed: Option<Timed>,
+    /// RTO before backing off.
+    base: Duration,
+    /// How often it is to be doubled.
+    backoff: u32,
+    /// Lower limit of the RTO.
+    min_rto: Duration,
+    /// Upper limit of the RTO.
+    max_rto: Duration,
+}
+
+impl Rtt {
+    /// Knows nothing of the path yet.
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            smoothed: None,
+            timed: None,
+            base: config.initial_rto,
+            backoff: 0,
+            min_rto: config.min_rto,
+            max_rto: config.max_rto,
+        }
+    }
+
+    /// RTO, backed off and limited.
+    pub(super) fn rto(&self) -> Duration {
+        let factor = 1_u64 << self.backoff.min(MAX_BACKOFF);
+        let micros = self.base.total_micros().saturating_mul(factor);
+        Duration::from_micros(micros).min(self.max_rto)
+    }
+
+    /// Twice `interval`, limited as the RTO is: for zero-window probes (RFC 9293 §3.8.6.1, SHLD-30).
+    pub(super) fn doubled(&self, interval: Duration) -> Duration {
+        Duration::from_micros(interval.total_micros().saturating_mul(2)).min(self.max_rto)
+    }
+
+    /// Times the segment that ends at `end`, sent now for the first time, unless another one is being timed.
+    pub(super) fn time(&mut self, end: SeqNum, now: Instant) {
+        self.timed.get_or_insert(Timed { end, at: now });
+    }
+
+    /// RFC 6298 §3 (Karn, MUST-18): what is retransmitted is no measurement.
+    pub(super) fn forget_timed(&mut self) {
+        self.timed = None;
+    }
+
+    /// Takes the acknowledgement of everything before `seg_ack` for a measurement, if it covers the segment being timed.
+    pub(super) fn acknowledged(&mut self, seg_ack: SeqNum, now: Instant) {
+        if let Some(timed) = self
+            .timed
+            .take_if(|timed| timed.end.is_at_or_before(seg_ack))
+        {
+            self.measure(elapsed(now, timed.at));
+        }
+    }
+
+    /// RFC 6298 §2.2 and §2.3: the measurement R.
+    fn measure(&mut self, r: Duration) {
+        let r_micros = r.total_micros();
+        let (srtt, rttvar) = match self.smoothed {
+            None => (r_micros, r_micros / 2),
+            Some(Smoothed { srtt, rttvar }) => {
+                let srtt = srtt.total_micros();
+                // Alpha is 1/8, beta 1/4.
+                let rttvar = (3 * rttvar.total_micros() + srtt.abs_diff(r_micros)) / 4;
+                ((7 * srtt + r_micros) / 8, rttvar)
+            }
+        };
+        self.smoothed = Some(Smoothed {
+            srtt: Duration::from_micros(srtt),
+            rttvar: Duration::from_micros(rttvar),
+        });
+        let rto = Duration::from_micros(srtt + GRANULARITY.total_micros().max(4 * rttvar));
+        self.base = rto.clamp(self.min_rto, self.max_rto.max(self.min_rto));
+        self.backoff = 0;
+    }
+
+    /// RFC 6298 §5.5: the timer expired.
+    pub(super) fn back_off(&mut self) {
+        self.backoff = (self.backoff + 1).min(MAX_BACKOFF);
+        self.forget_timed();
+    }
+
+    /// RFC 6298 §5.7: the handshake is complete, but its SYN had timed out.
+    pub(super) fn restart_after_syn_timeout(&mut self) {
+        self.base = self.base.max(RTO_AFTER_SYN_TIMEOUT).min(self.max_rto);
+        self.backoff = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rtt() -> Rtt {
+        Rtt::new(&Config {
+            min_rto: Duration::from_millis(1),
+            ..Config::default()
+        })
+    }
+
+    /// Measures one round trip of so many milliseconds.
+    fn measured(rtt: &mut Rtt, millis: u64) {
+        let sent = Instant::from_secs(10);
+        rtt.time(SeqNum::new(5), sent);
+        rtt.acknowledged(SeqNum::new(5), sent + Duration::from_millis(millis));
+    }
+
+    #[test]
+    fn rto_starts_at_one_second() {
+        assert_eq!(rtt().rto(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn first_measurement_makes_rto_three_times_the_round_trip() {
+        let mut rtt = rtt();
+        measured(&mut rtt, 100);
+        assert_eq!(rtt.rto(), Duration::from_millis(100 + 4 * 50));
+    }
+
+    #[test]
+    fn later_measurements_are_smoothed() {
+        let mut rtt = rtt();
+        measured(&mut rtt, 100);
+        measured(&mut rtt, 200);
+        // RTTVAR = 3/4 * 50 + 1/4 * 100 = 62.5; SRTT = 7/8 * 100 + 1/8 * 200 = 112.5.
+        assert_eq!(rtt.rto(), Duration::from_micros(112_500 + 4 * 62_500));
+    }
+
+    #[test]
+    fn rto_is_at_least_a_second_by_default() {
+        let mut rtt = Rtt::new(&Config::default());
+        measured(&mut rtt, 1);
+        assert_eq!(rtt.rto(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn backing_off_doubles_up_to_the_limit_and_a_measurement_ends_it() {
+        let mut rtt = Rtt::new(&Config::default());
+        for seconds in [2, 4, 8, 16, 32, 60, 60] {
+            rtt.back_off();
+            assert_eq!(rtt.rto(), Duration::from_secs(seconds));
+        }
+        for _ in 0..100 {
+            rtt.back_off();
+        }
+        assert_eq!(rtt.rto(), Duration::from_secs(60));
+        measured(&mut rtt, 10);
+        assert_eq!(rtt.rto(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn retransmitted_segment_is_not_measured() {
+        let mut rtt = rtt();
+        rtt.time(SeqNum::new(5), Instant::from_secs(1));
+        rtt.back_off();
+        rtt.acknowledged(SeqNum::new(5), Instant::from_secs(2));
+        assert_eq!(rtt.rto(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn acknowledgement_just_below_the_timed_segment_is_no_measurement() {
+        let mut rtt = rtt();
+        let end = SeqNum::new(0);
+        rtt.time(end, Instant::from_secs(1));
+        rtt.acknowledged(end - 1, Instant::from_secs(2));
+        assert_eq!(rtt.rto(), Duration::from_secs(1));
+        rtt.acknowledged(end, Instant::from_secs(3));
+        assert_eq!(rtt.rto(), Duration::from_secs(6));
+    }
+
+    #[test]
+    fn rto_is_three_seconds_after_a_lost_syn() {
+        let mut rtt = rtt();
+        rtt.back_off();
+        rtt.restart_after_syn_timeout();
+        assert_eq!(rtt.rto(), Duration::from_secs(3));
+    }
+}

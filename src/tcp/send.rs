@@ -1,0 +1,691 @@
+//! The sending side: what is to be sent, and when (RFC 9293 §3.4, §3.7.4, §3.8.1, §3.8.3, §3.8.6).
+
+use std::collections::VecDeque;
+
+use smoltcp::time::{Duration, Instant};
+
+use super::config::{Config, Nagle};
+use super::congestion::{Congestion, Handshake, Timeouts};
+use super::receive::Trim;
+use super::recovery::{Duplicate, Progress, Recovery};
+use super::rtt::Rtt;
+use super::segment::Segment;
+use super::seq::SeqNum;
+use super::timers::{SendTimer, earlier, elapsed};
+use super::window::MAX_SHIFT;
+
+/// Why something is sent, which decides what sending it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// The retransmission timer expired.
+    Timeout,
+    /// The window is zero and a probe is due.
+    Probe,
+    /// A loss is being recovered.
+    Again,
+    /// It was not sent before.
+    Fresh,
+}
+
+/// Whether a segment carries our FIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It does not.
+    Open,
+    /// It does.
+    Fin,
+}
+
+/// A segment that is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outgoing {
+    /// SEG.SEQ.
+    pub(super) seq: SeqNum,
+    /// Octets of text.
+    pub(super) text_len: u32,
+    /// Whether the FIN follows the text.
+    pub(super) ending: Ending,
+    /// Why.
+    reason: Reason,
+}
+
+impl Outgoing {
+    /// SEG.SEQ + SEG.LEN.
+    pub(super) fn end(&self) -> SeqNum {
+        let fin = match self.ending {
+            Ending::Open => 0,
+            Ending::Fin => 1,
+        };
+        self.seq + self.text_len + fin
+    }
+}
+
+/// Whether an acknowledgement advanced SND.UNA, which restarts the retransmission timer (RFC 6298 §5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Restart {
+    /// The timer runs on.
+    No,
+    /// It starts anew.
+    Yes,
+}
+
+/// The send sequence space and what is in it.
+#[derive(Debug)]
+pub(super) struct Sender {
+    /// ISS.
+    iss: SeqNum,
+    /// SND.UNA.
+    snd_una: SeqNum,
+    /// SND.NXT: past everything ever sent; sending again does not move it back.
+    snd_nxt: SeqNum,
+    /// SND.WND, scaled.
+    snd_wnd: u32,
+    /// SND.WL1.
+    snd_wl1: SeqNum,
+    /// SND.WL2.
+    snd_wl2: SeqNum,
+    /// MAX.SND.WND (RFC 5961 §5).
+    max_snd_wnd: u32,
+    /// Snd.Wind.Shift.
+    shift: u8,
+    /// Eff.snd.MSS.
+    mss: u32,
+    /// The text from SND.UNA on, past our SYN.
+    text: VecDeque<u8>,
+    /// The number of our FIN, once the user has closed. Here goes SND.UP (RFC 9293 §3.8.5).
+    fin: Option<SeqNum>,
+    /// The one timer.
+    timer: SendTimer,
+    /// When the peer last showed that it takes what we send, or we began to send.
+    progress_at: Instant,
+    /// When text was last sent.
+    sent_at: Instant,
+    /// What SND.UNA was when the retransmission timer last expired.
+    timed_out_at: Option<SeqNum>,
+    /// The retransmission timeout.
+    rtt: Rtt,
+    /// The congestion window.
+    congestion: Congestion,
+    /// What is sent again.
+    recovery: Recovery,
+    /// How the handshake goes.
+    handshake: Handshake,
+    /// Nagle's algorithm.
+    nagle: Nagle,
+    /// SND.BUFF.
+    buff_bytes: usize,
+    /// The override timeout.
+    override_timeout: Duration,
+    /// R2 of what is being sent: that of the SYN first.
+    patience: Duration,
+    /// R2 of text and FIN.
+    user_timeout: Duration,
+}
+
+impl Sender {
+    /// Has just sent our SYN or SYN,ACK.
+    pub(super) fn new(iss: SeqNum, config: &Config, now: Instant) -> Self {
+        let rtt = Rtt::new(config);
+        let mss = config.snd_mss(None);
+        let mut sender = Self {
+            iss,
+            snd_una: iss,
+            snd_nxt: iss + 1,
+            snd_wnd: 0,
+            snd_wl1: iss,
+            snd_wl2: iss,
+            max_snd_wnd: 0,
+            shift: 0,
+            mss,
+            text: VecDeque::new(),
+            fin: None,
+            timer: SendTimer::Retransmission(now + rtt.rto()),
+            progress_at: now,
+            sent_at: now,
+            timed_out_at: None,
+            rtt,
+            congestion: Congestion::new(mss, Handshake::AtOnce),
+            recovery: Recovery::new(iss),
+            handshake: Handshake::AtOnce,
+            nagle: config.nagle,
+            buff_bytes: config.snd_buff_bytes,
+            override_timeout: config.override_timeout,
+            patience: config.syn_timeout,
+            user_timeout: config.user_timeout,
+        };
+        sender.rtt.time(sender.snd_nxt, now);
+        sender
+    }
+
+    /// Learns from the peer's SYN; its window is never scaled (RFC 7323 §2.2).
+    pub(super) fn take_syn(&mut self, syn: &Segment, config: &Config) {
+        self.mss = config.snd_mss(syn.options.mss);
+        // RFC 7323 §2.3: a shift count above 14 is used as 14.
+        self.shift = syn
+            .options
+            .window_scale
+            .map_or(0, |shift| shift.min(MAX_SHIFT));
+        self.set_window(syn, u32::from(syn.wnd));
+    }
+
+    /// SND.WND <- SEG.WND, SND.WL1 <- SEG.SEQ, SND.WL2 <- SEG.ACK.
+    fn set_window(&mut self, segment: &Segment, snd_wnd: u32) {
+        self.snd_wnd = snd_wnd;
+        self.max_snd_wnd = self.max_snd_wnd.max(snd_wnd);
+        self.snd_wl1 = segment.seq;
+        self.snd_wl2 = segment.ack;
+    }
+
+    /// Our SYN was acknowledged with this window: begins to send text (RFC 9293 §3.10.7.4, SYN-RECEIVED).
+    pub(super) fn establish(&mut self, segment: &Segment, now: Instant) {
+        self.rtt.acknowledged(segment.ack, now);
+        if self.handshake == Handshake::Retransmitted {
+            self.rtt.restart_after_syn_timeout();
+        }
+        self.congestion = Congestion::new(self.mss, self.handshake);
+        self.snd_una = segment.ack;
+        self.progress_at = now;
+        self.patience = self.user_timeout;
+        // RFC 7323 §2.2: the window of a SYN,ACK is not scaled.
+        let shift = if segment.control.syn() { 0 } else { self.shift };
+        self.set_window(segment, u32::from(segment.wnd) << shift);
+        self.rearm(now, Restart::Yes);
+        self.check();
+    }
+
+    /// ISS.
+    pub(super) const fn iss(&self) -> SeqNum {
+        self.iss
+    }
+
+    /// SND.UNA.
+    pub(super) const fn snd_una(&self) -> SeqNum {
+        self.snd_una
+    }
+
+    /// SND.NXT.
+    pub(super) const fn snd_nxt(&self) -> SeqNum {
+        self.snd_nxt
+    }
+
+    /// SND.WND.
+    pub(super) const fn snd_wnd(&self) -> u32 {
+        self.snd_wnd
+    }
+
+    /// Eff.snd.MSS.
+    pub(super) const fn mss(&self) -> u32 {
+        self.mss
+    }
+
+    /// RTO.
+    pub(super) fn rto(&self) -> Duration {
+        self.rtt.rto()
+    }
+
+    /// CWND and SSTHRESH.
+    pub(super) const fn congestion(&self) -> &Congestion {
+        &self.congestion
+    }
+
+    /// Octets that the peer has not acknowledged, or that were not sent yet.
+    pub(super) fn buffered(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether the user may give more.
+    pub(super) fn has_room(&self) -> bool {
+        self.text.len() < self.buff_bytes
+    }
+
+    /// The SEQ of a segment without text (RFC 9293 §3.10.7.4: SND.NXT).
+    ///
+    /// When the peer has shrunk its window, SND.NXT lies outside of it and the ACK would be dropped there (RFC 9293 §A.2); then it is
+    /// the last number that the peer has to accept.
+    pub(super) fn ack_seq(&self) -> SeqNum {
+        let right = self.snd_una + self.snd_wnd;
+        if self.snd_una == self.iss || self.snd_nxt.is_at_or_before(right) {
+            return self.snd_nxt;
+        }
+        self.snd_una + self.snd_wnd.saturating_sub(1)
+    }
+
+    /// RFC 5961 §5: SND.UNA - MAX.SND.WND =< SEG.ACK =< SND.NXT.
+    pub(super) fn is_ack_acceptable(&self, seg_ack: SeqNum) -> bool {
+        let lowest = self.snd_una - self.max_snd_wnd;
+        lowest.is_at_or_before(seg_ack) && seg_ack.is_at_or_before(self.snd_nxt)
+    }
+
+    /// SND.UNA < SEG.ACK =< SND.NXT.
+    pub(super) fn is_new_ack(&self, seg_ack: SeqNum) -> bool {
+        seg_ack.is_new_ack(self.snd_una, self.snd_nxt)
+    }
+
+    /// Whether this acknowledgement covers our FIN.
+    pub(super) fn acknowledges_fin(&self, seg_ack: SeqNum) -> bool {
+        self.fin
+            .is_some_and(|fin| seg_ack == fin + 1 && self.snd_nxt == seg_ack)
+    }
+
+    /// SEND (RFC 9293 §3.10.2).
+    pub(super) fn send(&mut self, text: &[u8], now: Instant) {
+        if self.is_all_sent() && self.snd_una == self.snd_nxt {
+            self.progress_at = now;
+        }
+        self.text.extend(text);
+        self.rearm(now, Restart::No);
+    }
+
+    /// CLOSE (RFC 9293 §3.10.4): the FIN follows what is queued.
+    pub(super) fn close(&mut self, now: Instant) {
+        if self.is_all_sent() && self.snd_una == self.snd_nxt {
+            self.progress_at = now;
+        }
+        let end = self.text_end();
+        self.fin.get_or_insert(end);
+        self.rearm(now, Restart::No);
+    }
+
+    /// The sequence number of the first octet of `text`.
+    fn text_seq(&self) -> SeqNum {
+        self.snd_una.later_of(self.iss + 1)
+    }
+
+    /// The sequence number after the last octet of `text`.
+    fn text_end(&self) -> SeqNum {
+        self.text_seq() + u32::try_from(self.text.len()).unwrap_or(u32::MAX >> 1)
+    }
+
+    /// The sequence number after all that the user gave us, its FIN counted.
+    fn stream_end(&self) -> SeqNum {
+        self.fin.map_or_else(|| self.text_end(), |fin| fin + 1)
+    }
+
+    /// Whether all of that was sent at least once.
+    fn is_all_sent(&self) -> bool {
+        self.snd_nxt == self.stream_end()
+    }
+
+    /// What is outstanding: SND.NXT - SND.UNA.
+    pub(super) fn flight(&self) -> u32 {
+        self.snd_nxt.distance_from(self.snd_una)
+    }
+
+    /// The octets of `outgoing`, in two pieces.
+    pub(super) fn copy_text(&self, outgoing: &Outgoing) -> Vec<u8> {
+        let from =
+            usize::try_from(outgoing.seq.distance_from(self.text_seq())).unwrap_or(usize::MAX);
+        let len = usize::try_from(outgoing.text_len).unwrap_or(usize::MAX);
+        let (first, second) = self.text.as_slices();
+        let mut copy = Vec::with_capacity(len);
+        if let Some(tail) = first.get(from..) {
+            copy.extend_from_slice(tail.get(..len).unwrap_or(tail));
+        }
+        let from = from.saturating_sub(first.len());
+        if let Some(rest) = second.get(from..) {
+            let missing = len.saturating_sub(copy.len());
+            copy.extend_from_slice(rest.get(..missing).unwrap_or(rest));
+        }
+        copy
+    }
+
+    /// Whether `outgoing` empties the queue, so that PSH is set (RFC 9293 §3.9.1.2, MUST-61).
+    pub(super) fn is_last(&self, outgoing: &Outgoing) -> bool {
+        outgoing.text_len > 0 && outgoing.seq + outgoing.text_len == self.text_end()
+    }
+
+    // What to send.
+
+    /// The segment that is due now, if there is one.
+    pub(super) fn due(&self, now: Instant) -> Option<Outgoing> {
+        if self.snd_una == self.iss {
+            // Before our SYN is acknowledged there is nothing but that SYN.
+            return None;
+        }
+        match self.timer {
+            SendTimer::Retransmission(at) if at <= now => {
+                return self.cut(self.snd_una, self.snd_nxt, Reason::Timeout);
+            }
+            SendTimer::Persist { at, .. } if at <= now => return self.probe(),
+            SendTimer::Override(at) if at <= now => {
+                return self.cut(self.snd_nxt, self.stream_end(), Reason::Fresh);
+            }
+            SendTimer::Off
+            | SendTimer::Retransmission(_)
+            | SendTimer::Persist { .. }
+            | SendTimer::Override(_) => {}
+        }
+        self.again().or_else(|| self.fresh(now))
+    }
+
+    /// When the next segment becomes due if nothing else happens.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        earlier(self.timer.deadline(), self.gives_up_at())
+    }
+
+    /// A segment from `seq` on, with what may be sent of the stream up to `limit`: at most one MSS, and not past the window.
+    fn cut(&self, seq: SeqNum, limit: SeqNum, reason: Reason) -> Option<Outgoing> {
+        let right = (self.snd_una + self.snd_wnd).earlier_of(limit);
+        let text_right = right.earlier_of(self.text_end());
+        let sendable = if seq.is_before(text_right) {
+            text_right.distance_from(seq)
+        } else {
+            0
+        };
+        let text_len = sendable.min(self.mss);
+        let after = seq + text_len;
+        let ending = if self.fin == Some(after) && after.is_before(right) {
+            Ending::Fin
+        } else {
+            Ending::Open
+        };
+        let outgoing = Outgoing {
+            seq,
+            text_len,
+            ending,
+            reason,
+        };
+        (outgoing.end() != seq).then_some(outgoing)
+    }
+
+    /// A zero-window probe: one octet (RFC 9293 §3.8.6.1, MUST-36), the oldest one outstanding or else a new one.
+    fn probe(&self) -> Option<Outgoing> {
+        let ending = if self.fin == Some(self.snd_una) {
+            Ending::Fin
+        } else {
+            Ending::Open
+        };
+        let text_len = match ending {
+            Ending::Fin => 0,
+            Ending::Open => 1,
+        };
+        let outgoing = Outgoing {
+            seq: self.snd_una,
+            text_len,
+            ending,
+            reason: Reason::Probe,
+        };
+        outgoing
+            .end()
+            .is_at_or_before(self.stream_end())
+            .then_some(outgoing)
+    }
+
+    /// What recovery sends again, as far as the congestion window lets it.
+    fn again(&self) -> Option<Outgoing> {
+        let (seq, in_network) = self.recovery.again_from(self.snd_una)?;
+        if in_network >= self.congestion.cwnd() {
+            return None;
+        }
+        // RFC 9293 §3.8.6 (SHLD-16): within SND.UNA + SND.WND.
+        self.cut(seq, self.snd_nxt, Reason::Again)
+    }
+
+    /// New text or the FIN, if window, congestion window, silly window avoidance and Nagle let it go.
+    fn fresh(&self, now: Instant) -> Option<Outgoing> {
+        if self.is_all_sent() || self.recovery.again_from(self.snd_una).is_some() {
+            return None;
+        }
+        let usable = self
+            .congestion_window(now)
+            .checked_sub(self.flight())
+            .filter(|usable| *usable > 0)?;
+        let outgoing = self.cut(
+            self.snd_nxt,
+            self.snd_nxt + usable.min(u32::MAX >> 1),
+            Reason::Fresh,
+        )?;
+        self.is_worth_sending(&outgoing).then_some(outgoing)
+    }
+
+    /// CWND, as it is after idle time.
+    fn congestion_window(&self, now: Instant) -> u32 {
+        if self.was_idle(now) {
+            self.congestion.cwnd_after_idle()
+        } else {
+            self.congestion.cwnd()
+        }
+    }
+
+    /// RFC 5681 §4.1: nothing was sent for longer than RTO, and nothing is outstanding.
+    fn was_idle(&self, now: Instant) -> bool {
+        self.snd_una == self.snd_nxt && elapsed(now, self.sent_at) > self.rtt.rto()
+    }
+
+    /// RFC 9293 §3.8.6.2.1 (MUST-38) and §3.7.4 (SHLD-7).
+    fn is_worth_sending(&self, outgoing: &Outgoing) -> bool {
+        // (1) a maximum-sized segment.
+        if outgoing.text_len >= self.mss {
+            return true;
+        }
+        let is_rest = outgoing.end() == self.stream_end();
+        // Nothing can follow a FIN, so there is nothing to wait for.
+        if is_rest && outgoing.ending == Ending::Fin {
+            return true;
+        }
+        // The brackets of (2) and (3): the Nagle algorithm.
+        let nagle_agrees = self.nagle == Nagle::Off || self.snd_una == self.snd_nxt;
+        // (2) all that is queued, (3) half of the largest window ever seen.
+        nagle_agrees && (is_rest || outgoing.text_len >= self.max_snd_wnd / 2)
+    }
+
+    // What sending it changes.
+
+    /// `outgoing` is sent.
+    pub(super) fn sent(&mut self, outgoing: &Outgoing, now: Instant) {
+        match outgoing.reason {
+            Reason::Timeout => self.retransmitted_after_timeout(outgoing, now),
+            Reason::Probe => self.probed(outgoing, now),
+            Reason::Again => {
+                // RFC 6298 §3 (Karn).
+                self.rtt.forget_timed();
+                self.recovery.sent_again(outgoing.end());
+            }
+            Reason::Fresh => self.sent_fresh(outgoing, now),
+        }
+        self.rearm(now, Restart::No);
+        self.check();
+    }
+
+    /// RFC 6298 §5.4 to §5.6, RFC 5681 §3.1.
+    fn retransmitted_after_timeout(&mut self, outgoing: &Outgoing, now: Instant) {
+        let timeouts = if self.timed_out_at == Some(self.snd_una) {
+            Timeouts::Repeated
+        } else {
+            Timeouts::First
+        };
+        self.timed_out_at = Some(self.snd_una);
+        self.congestion.timed_out(self.flight(), timeouts);
+        self.rtt.back_off();
+        self.recovery.start_again(self.snd_una, self.snd_nxt);
+        self.recovery.sent_again(outgoing.end());
+        self.timer = SendTimer::Retransmission(now + self.rtt.rto());
+    }
+
+    /// RFC 9293 §3.8.6.1 (SHLD-30): the interval grows.
+    fn probed(&mut self, outgoing: &Outgoing, now: Instant) {
+        self.rtt.forget_timed();
+        self.snd_nxt = self.snd_nxt.later_of(outgoing.end());
+        if let SendTimer::Persist { interval, .. } = self.timer {
+            let interval = self.rtt.doubled(interval);
+            self.timer = SendTimer::Persist {
+                at: now + interval,
+                interval,
+            };
+        }
+    }
+
+    /// SND.NXT advances.
+    fn sent_fresh(&mut self, outgoing: &Outgoing, now: Instant) {
+        if self.was_idle(now) {
+            self.congestion.restart_after_idle();
+        }
+        if self.snd_una == self.snd_nxt {
+            self.progress_at = now;
+        }
+        if self.recovery.is_open() {
+            self.rtt.time(outgoing.end(), now);
+        }
+        self.snd_nxt = self.snd_nxt.later_of(outgoing.end());
+        self.sent_at = now;
+    }
+
+    /// The FIN with all the text before it counted as sent: should some of it be missing, it is outstanding from now on.
+    pub(super) fn fin_again(&mut self, now: Instant) -> SeqNum {
+        let fin = self.fin.unwrap_or(self.snd_nxt);
+        self.rtt.forget_timed();
+        self.snd_nxt = self.snd_nxt.later_of(self.stream_end());
+        self.rearm(now, Restart::No);
+        fin
+    }
+
+    // What arrives.
+
+    /// RFC 9293 §3.10.7.4, fifth: the acknowledgement of an acceptable segment, which was trimmed or not.
+    pub(super) fn acknowledge(&mut self, segment: &Segment, trim: Trim, now: Instant) {
+        if segment.ack.is_before(self.snd_una) || segment.ack.is_after(self.snd_nxt) {
+            return;
+        }
+        let snd_wnd = u32::from(segment.wnd) << self.shift;
+        let restart = if self.is_new_ack(segment.ack) {
+            self.advance(segment.ack, now)
+        } else {
+            if trim == Trim::Whole {
+                self.count_duplicate(segment, snd_wnd);
+            }
+            Restart::No
+        };
+        if self.snd_wnd == 0 {
+            // RFC 9293 §3.8.6.1 (MUST-37): as long as probes are answered, the connection stays.
+            self.progress_at = now;
+        }
+        self.update_window(segment, snd_wnd);
+        self.rearm(now, restart);
+        self.check();
+    }
+
+    /// SND.UNA <- SEG.ACK.
+    fn advance(&mut self, seg_ack: SeqNum, now: Instant) -> Restart {
+        let flight = self.flight();
+        let acked = seg_ack.distance_from(self.snd_una);
+        let text = usize::try_from(seg_ack.distance_from(self.text_seq())).unwrap_or(usize::MAX);
+        self.text.drain(..text.min(self.text.len()));
+        self.rtt.acknowledged(seg_ack, now);
+        self.snd_una = seg_ack;
+        self.progress_at = now;
+        match self.recovery.acknowledged(seg_ack) {
+            Progress::Normal => self.congestion.acknowledged(acked, flight),
+            Progress::FirstPartial => self.congestion.partially_acknowledged(acked),
+            Progress::LaterPartial => {
+                self.congestion.partially_acknowledged(acked);
+                // RFC 6582 §3.2 (3): only the first partial acknowledgement restarts the timer.
+                return Restart::No;
+            }
+            Progress::Full => self.congestion.leave_recovery(self.flight()),
+        }
+        Restart::Yes
+    }
+
+    /// RFC 5681 §2: a duplicate ACK has no text, does not change the window, and something is outstanding.
+    fn count_duplicate(&mut self, segment: &Segment, snd_wnd: u32) {
+        let is_duplicate =
+            self.snd_una != self.snd_nxt && segment.seg_len() == 0 && snd_wnd == self.snd_wnd;
+        // The answers to zero-window probes look the same, but no loss causes them.
+        if !is_duplicate || snd_wnd == 0 {
+            return;
+        }
+        match self.recovery.duplicate(self.snd_una, self.snd_nxt) {
+            Duplicate::Counted => {}
+            Duplicate::Lost => self.congestion.enter_recovery(self.flight()),
+            Duplicate::Inflates => self.congestion.duplicate(),
+        }
+    }
+
+    /// RFC 9293 §3.10.7.4: the window, unless the segment is older than the last one that told it.
+    fn update_window(&mut self, segment: &Segment, snd_wnd: u32) {
+        let is_newer = self.snd_wl1.is_before(segment.seq)
+            || (self.snd_wl1 == segment.seq && self.snd_wl2.is_at_or_before(segment.ack));
+        if !is_newer {
+            return;
+        }
+        if self.snd_wnd == 0 && snd_wnd > 0 && self.snd_una != self.snd_nxt {
+            // What was sent into the closed window was most likely dropped there; that is no congestion.
+            self.recovery.start_again(self.snd_una, self.snd_nxt);
+        }
+        self.set_window(segment, snd_wnd);
+    }
+
+    // The timer.
+
+    /// Lets the timer wait for what there is to wait for.
+    fn rearm(&mut self, now: Instant, restart: Restart) {
+        let is_outstanding = self.snd_una != self.snd_nxt;
+        let rto = self.rtt.rto();
+        self.timer = if self.snd_wnd == 0 && (is_outstanding || !self.is_all_sent()) {
+            match self.timer {
+                SendTimer::Persist { .. } => self.timer,
+                // RFC 9293 §3.8.6.1 (SHLD-29): first after one RTO.
+                SendTimer::Off | SendTimer::Retransmission(_) | SendTimer::Override(_) => {
+                    SendTimer::Persist {
+                        at: now + rto,
+                        interval: rto,
+                    }
+                }
+            }
+        } else if is_outstanding {
+            match (self.timer, restart) {
+                (SendTimer::Retransmission(at), Restart::No) => SendTimer::Retransmission(at),
+                (_, Restart::No | Restart::Yes) => SendTimer::Retransmission(now + rto),
+            }
+        } else if self.is_all_sent() || self.fresh(now).is_some() {
+            SendTimer::Off
+        } else {
+            match self.timer {
+                SendTimer::Override(_) => self.timer,
+                SendTimer::Off | SendTimer::Retransmission(_) | SendTimer::Persist { .. } => {
+                    SendTimer::Override(now + self.override_timeout)
+                }
+            }
+        };
+    }
+
+    /// When the peer has not answered for too long (RFC 9293 §3.8.3: R2).
+    fn gives_up_at(&self) -> Option<Instant> {
+        let is_waiting = self.snd_una != self.snd_nxt || (self.snd_wnd == 0 && !self.is_all_sent());
+        is_waiting.then(|| self.progress_at + self.patience)
+    }
+
+    /// Whether that is so. Here goes R1 (RFC 9293 §3.8.3, SHLD-9).
+    pub(super) fn gives_up(&self, now: Instant) -> bool {
+        self.gives_up_at().is_some_and(|at| at <= now)
+    }
+
+    // The handshake.
+
+    /// Whether our SYN is to be sent again.
+    pub(super) fn syn_is_due(&self, now: Instant) -> bool {
+        self.timer.deadline().is_some_and(|at| at <= now)
+    }
+
+    /// Our SYN is sent again because the timer expired, or because the peer seems to have missed it.
+    pub(super) fn syn_sent_again(&mut self, now: Instant) {
+        if self.syn_is_due(now) {
+            self.handshake = Handshake::Retransmitted;
+            self.rtt.back_off();
+            self.timer = SendTimer::Retransmission(now + self.rtt.rto());
+        }
+        self.rtt.forget_timed();
+    }
+
+    /// Our own invariants.
+    fn check(&self) {
+        assert!(
+            self.snd_una.is_at_or_before(self.snd_nxt)
+                && self.snd_nxt.is_at_or_before(self.stream_end()),
+            "SND.UNA =< SND.NXT =< end of the stream: {} {} {}",
+            self.snd_una,
+            self.snd_nxt,
+            self.stream_end()
+        );
+    }
+}

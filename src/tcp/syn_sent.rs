@@ -1,0 +1,150 @@
+//! SYN-SENT (RFC 9293 §3.10.7.3).
+
+use smoltcp::time::Instant;
+
+use super::established::Established;
+use super::receive::Trim;
+use super::segment::{Control, Options, Segment};
+use super::syn_received::{Origin, SynReceived};
+use super::tcb::{Tcb, refusal_of};
+use super::verdict::{Answer, AnswersSyn, CrossesSyn, Judged, Reaction, Resets};
+use super::{Poll, State, Tcp, sealed};
+use crate::smol_channel::{Rst, Syn, SynAck};
+
+/// SYN-SENT: our SYN was sent.
+#[derive(Debug)]
+pub struct SynSent {
+    /// The options of our SYN.
+    pub(super) options: Options,
+}
+
+impl State for SynSent {
+    const NAME: &'static str = "SYN-SENT";
+}
+
+impl sealed::Hooks for SynSent {}
+
+/// What a segment can be in SYN-SENT.
+#[derive(Debug)]
+#[must_use]
+pub enum SynSentVerdict {
+    /// The peer's SYN,ACK.
+    Answered(AnswersSyn),
+    /// The peer's own SYN.
+    Crossed(CrossesSyn),
+}
+
+/// What is due in SYN-SENT and SYN-RECEIVED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeDue {
+    /// Our SYN or SYN,ACK again.
+    Retransmit,
+    /// The peer has not answered for too long (RFC 9293 §3.8.3, MUST-23).
+    GiveUp,
+}
+
+impl Tcb {
+    /// What is due while our SYN is not acknowledged.
+    pub(super) fn poll_handshake(&self, now: Instant) -> Poll<HandshakeDue> {
+        if self.snd.gives_up(now) {
+            Poll::Now(HandshakeDue::GiveUp)
+        } else if self.snd.syn_is_due(now) {
+            Poll::Now(HandshakeDue::Retransmit)
+        } else {
+            self.snd.deadline().map_or(Poll::Never, Poll::At)
+        }
+    }
+}
+
+impl Tcp<SynSent> {
+    /// <SEQ=ISS><CTL=SYN>.
+    pub(super) fn syn(&self) -> Syn {
+        let wnd = u16::try_from(self.tcb.config.rcv_buff_bytes).unwrap_or(u16::MAX);
+        let options = self.state.options.clone();
+        Syn::mark(Segment {
+            seq: self.tcb.snd.iss(),
+            control: Control::SYN,
+            wnd,
+            options,
+            ..self.tcb.blank()
+        })
+    }
+
+    /// Decides what a segment is.
+    pub fn judge(&self, segment: Segment, _now: Instant) -> Reaction<SynSentVerdict> {
+        let control = segment.control;
+        if control.ack() && !self.tcb.snd.is_new_ack(segment.ack) {
+            // First: SEG.ACK =< ISS or SEG.ACK > SND.NXT.
+            let answer = if control.rst() {
+                Answer::Nothing
+            } else {
+                Answer::Rst
+            };
+            return Reaction::NotAcceptable(segment, answer);
+        }
+        if control.rst() {
+            // Second: only with an acceptable ACK. RFC 5961 §3.2 cannot ask for RCV.NXT here, there is none.
+            if control.ack() {
+                return Reaction::Reset(Resets(Judged::whole(segment)));
+            }
+            return Reaction::NotAcceptable(segment, Answer::Nothing);
+        }
+        let judged = Judged {
+            segment,
+            trim: Trim::Whole,
+        };
+        match (control.syn(), control.ack()) {
+            // Fourth.
+            (true, true) => Reaction::Acceptable(SynSentVerdict::Answered(AnswersSyn(judged))),
+            (true, false) => Reaction::Acceptable(SynSentVerdict::Crossed(CrossesSyn(judged))),
+            // Fifth: neither SYN nor RST.
+            (false, true | false) => Reaction::NotAcceptable(judged.segment, Answer::Nothing),
+        }
+    }
+
+    /// The RST for an acknowledgement of something that we did not send (RFC 9293 §3.10.7.3, first).
+    pub fn refuse(&self, segment: &Segment) -> Rst {
+        refusal_of(segment)
+    }
+
+    /// What is due.
+    pub fn poll(&self, now: Instant) -> Poll<HandshakeDue> {
+        self.tcb.poll_handshake(now)
+    }
+
+    /// Our SYN again.
+    pub fn retransmit(&mut self, now: Instant) -> Syn {
+        self.tcb.snd.syn_sent_again(now);
+        self.syn()
+    }
+
+    /// To ESTABLISHED (RFC 9293 §3.10.7.3, fourth); the ACK is due at once.
+    pub fn established(mut self, AnswersSyn(judged): AnswersSyn, now: Instant) -> Tcp<Established> {
+        let mut segment = judged.segment;
+        self.tcb.take_syn(&segment);
+        self.tcb.snd.establish(&segment, now);
+        // What our SYN announced, now that its RCV.NXT is known.
+        self.tcb.rcv.acknowledge_syn();
+        self.tcb.rcv.owe_ack();
+        // RFC 9293 §3.10.7.3: text is processed; a FIN cannot be validated yet (§3.10.7.4, eighth) and comes again.
+        segment.seq = segment.text_seq();
+        segment.control = segment.control.without(Control::SYN | Control::FIN);
+        let judged = self.tcb.trimmed(segment);
+        self.tcb.rcv.take(judged.segment, judged.trim, now);
+        self.into_state(Established::new())
+    }
+
+    /// To SYN-RECEIVED (RFC 9293 §3.10.7.3, fourth): <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>.
+    pub fn syn_received(
+        mut self,
+        CrossesSyn(judged): CrossesSyn,
+        now: Instant,
+    ) -> (Tcp<SynReceived>, SynAck) {
+        let options = self.tcb.take_syn(&judged.segment);
+        self.tcb.rcv.hold_early_text(&judged.segment.payload);
+        self.tcb.snd.syn_sent_again(now);
+        let mut tcp = self.into_state(SynReceived::new(Origin::Active, options));
+        let syn_ack = tcp.syn_ack();
+        (tcp, syn_ack)
+    }
+}

@@ -1,0 +1,219 @@
+//! The control block: both directions of a connection together (RFC 9293 §3.3.1).
+
+use core::net::SocketAddrV4;
+
+use smoltcp::time::Instant;
+
+use super::Poll;
+use super::config::Config;
+use super::receive::{Receiver, ReceiverConfig};
+use super::segment::{Control, Options, Segment};
+use super::send::{Ending, Outgoing, Sender};
+use super::seq::SeqNum;
+use super::throttle::Throttle;
+use super::timers::earlier;
+use super::verdict::Judged;
+use super::window::Scale;
+use crate::smol_channel::{Ack, FinAck, Rst};
+
+/// What is due in a state that transfers text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// A segment.
+    Segment,
+    /// A segment with our FIN.
+    Fin,
+    /// The peer has not answered for too long.
+    GiveUp,
+}
+
+/// All variables of a connection.
+#[derive(Debug)]
+pub struct Tcb {
+    /// Our socket.
+    pub(super) local: SocketAddrV4,
+    /// The peer's socket.
+    pub(super) remote: SocketAddrV4,
+    /// The parameters.
+    pub(super) config: Config,
+    /// The sending side.
+    pub(super) snd: Sender,
+    /// The receiving side.
+    pub(super) rcv: Receiver,
+    /// The limit of challenge ACKs.
+    pub(super) throttle: Throttle,
+}
+
+impl Tcb {
+    /// The block of a connection whose SYN or SYN,ACK is about to be sent.
+    pub(super) fn new(
+        local: SocketAddrV4,
+        remote: SocketAddrV4,
+        config: Config,
+        iss: SeqNum,
+        now: Instant,
+    ) -> Self {
+        let snd = Sender::new(iss, &config, now);
+        // RCV.NXT and IRS mean nothing before the peer's SYN.
+        let rcv = Receiver::new(SeqNum::default(), receiver_config(&config, snd.mss(), None));
+        Self {
+            local,
+            remote,
+            config,
+            snd,
+            rcv,
+            throttle: Throttle::new(now),
+        }
+    }
+
+    /// Learns from the peer's SYN, and returns the options that answer its options.
+    pub(super) fn take_syn(&mut self, syn: &Segment) -> Options {
+        self.snd.take_syn(syn, &self.config);
+        let config = receiver_config(&self.config, self.snd.mss(), syn.options.window_scale);
+        self.rcv = Receiver::new(syn.seq, config);
+        // RFC 7323 §2.2: the option only answers the option.
+        let window_scale = syn.options.window_scale.map(|_| config.scale.shift);
+        Options {
+            mss: Some(self.config.rcv_mss()),
+            window_scale,
+        }
+    }
+
+    /// Takes the acknowledgement, the text and the FIN of a segment that passed the checks.
+    pub(super) fn absorb(&mut self, Judged { segment, trim }: Judged, now: Instant) {
+        self.snd.acknowledge(&segment, trim, now);
+        self.rcv.take(segment, trim, now);
+    }
+
+    /// What is due, or when something will be.
+    pub(super) fn poll(&self, now: Instant) -> Poll<Work> {
+        if self.snd.gives_up(now) {
+            return Poll::Now(Work::GiveUp);
+        }
+        match self.snd.due(now) {
+            Some(Outgoing {
+                ending: Ending::Fin,
+                ..
+            }) => return Poll::Now(Work::Fin),
+            Some(Outgoing {
+                ending: Ending::Open,
+                ..
+            }) => return Poll::Now(Work::Segment),
+            None => {}
+        }
+        if self.rcv.ack_is_due(now) {
+            return Poll::Now(Work::Segment);
+        }
+        earlier(self.snd.deadline(), self.rcv.ack_deadline()).map_or(Poll::Never, Poll::At)
+    }
+
+    /// The next segment: the one that is due, or an ACK.
+    pub(super) fn transmit(&mut self, now: Instant) -> Ack {
+        match self.snd.due(now) {
+            Some(
+                outgoing @ Outgoing {
+                    ending: Ending::Open,
+                    ..
+                },
+            ) => Ack::mark(self.emit(&outgoing, now)),
+            Some(Outgoing {
+                ending: Ending::Fin,
+                ..
+            })
+            | None => self.ack(),
+        }
+    }
+
+    /// The next segment with our FIN: the one that is due, or the FIN again.
+    pub(super) fn transmit_fin(&mut self, now: Instant) -> FinAck {
+        if let Some(
+            outgoing @ Outgoing {
+                ending: Ending::Fin,
+                ..
+            },
+        ) = self.snd.due(now)
+        {
+            return FinAck::mark(self.emit(&outgoing, now));
+        }
+        let fin = self.snd.fin_again(now);
+        FinAck::mark(self.segment(fin, Control::NONE, Vec::new()))
+    }
+
+    /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>.
+    pub(super) fn ack(&mut self) -> Ack {
+        let seq = self.snd.ack_seq();
+        Ack::mark(self.segment(seq, Control::ACK, Vec::new()))
+    }
+
+    /// <SEQ=SND.NXT><CTL=RST> (RFC 9293 §3.10.5).
+    pub(super) fn rst(&self) -> Rst {
+        let seq = self.snd.snd_nxt();
+        Rst::mark(Segment {
+            seq,
+            control: Control::RST,
+            ..self.blank()
+        })
+    }
+
+    /// A segment of text, which counts as sent.
+    fn emit(&mut self, outgoing: &Outgoing, now: Instant) -> Segment {
+        let payload = self.snd.copy_text(outgoing);
+        // RFC 9293 §3.9.1.2 (MUST-61).
+        let push = if self.snd.is_last(outgoing) {
+            Control::PSH
+        } else {
+            Control::NONE
+        };
+        self.snd.sent(outgoing, now);
+        self.segment(outgoing.seq, Control::ACK | push, payload)
+    }
+
+    /// A segment with our RCV.NXT and window, which pays the ACK owed.
+    fn segment(&mut self, seq: SeqNum, control: Control, payload: Vec<u8>) -> Segment {
+        let (ack, wnd) = self.rcv.acknowledge();
+        Segment {
+            seq,
+            ack,
+            control,
+            wnd,
+            payload,
+            ..self.blank()
+        }
+    }
+
+    /// A segment with our ports and nothing else.
+    pub(super) fn blank(&self) -> Segment {
+        Segment {
+            src_port: self.local.port(),
+            dst_port: self.remote.port(),
+            ..Segment::default()
+        }
+    }
+}
+
+/// <SEQ=SEG.ACK><CTL=RST>, the refusal of a segment with an acknowledgement of nothing that we sent.
+pub(super) fn refusal_of(segment: &Segment) -> Rst {
+    Rst::mark(Segment {
+        src_port: segment.dst_port,
+        dst_port: segment.src_port,
+        seq: segment.ack,
+        control: Control::RST,
+        ..Segment::default()
+    })
+}
+
+/// What the receiver has to know, for a peer that sent this window scale option.
+fn receiver_config(config: &Config, mss: u32, window_scale: Option<u8>) -> ReceiverConfig {
+    let buff_bytes = config.rcv_buff_bytes;
+    let unscaled = Scale {
+        shift: 0,
+        storage_bytes: buff_bytes,
+    };
+    let scale = window_scale.map_or(unscaled, |_| Scale::of(buff_bytes));
+    ReceiverConfig {
+        buff_bytes,
+        scale,
+        mss,
+        delayed_ack: config.delayed_ack,
+    }
+}

@@ -1,0 +1,250 @@
+//! The receive window: what is announced (RFC 9293 §3.8.6, RFC 7323 §2), and what lies in it (§3.4, table 6).
+
+use super::seq::SeqNum;
+
+/// The largest shift count (RFC 7323 §2.3).
+pub(super) const MAX_SHIFT: u8 = 14;
+
+/// How many times an announcement may be rounded up before the window has to open again.
+///
+/// With window scaling only multiples of 2^shift can be announced. Rounding down would move the right edge to the left, so we round up
+/// and keep this many roundings of room beside the buffer; text for which even that is not enough is not taken.
+const ROUNDINGS: usize = 256;
+
+/// The part of table 6 that a segment falls into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// Acceptable.
+    Inside,
+    /// Not acceptable, but its control bits and acknowledgement are looked at: it begins at RCV.NXT and the window is zero.
+    AtZeroWindow,
+    /// Not acceptable.
+    Outside,
+}
+
+/// RFC 9293 §3.4, table 6: whether a segment is acceptable.
+pub(super) fn fit(seq: SeqNum, seg_len: u32, rcv_nxt: SeqNum, rcv_wnd: u32) -> Fit {
+    let inside = match (seg_len, rcv_wnd) {
+        (0, 0) => seq == rcv_nxt,
+        (0, _) => seq.is_in_window(rcv_nxt, rcv_wnd),
+        // RFC 9293 §3.10.7.4: special allowance should be made to accept valid ACKs, URGs, and RSTs.
+        (_, 0) if seq == rcv_nxt => return Fit::AtZeroWindow,
+        (_, 0) => false,
+        (_, _) => {
+            seq.is_in_window(rcv_nxt, rcv_wnd)
+                || (seq + (seg_len - 1)).is_in_window(rcv_nxt, rcv_wnd)
+        }
+    };
+    if inside { Fit::Inside } else { Fit::Outside }
+}
+
+/// The shift count of the option we send, and the octets of storage that go with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scale {
+    /// Rcv.Wind.Shift.
+    pub(super) shift: u8,
+    /// Octets to keep room for.
+    pub(super) storage_bytes: usize,
+}
+
+impl Scale {
+    /// The smallest scale that announces a buffer of this size.
+    pub(super) fn of(buff_bytes: usize) -> Self {
+        let mut scale = Self {
+            shift: 0,
+            storage_bytes: buff_bytes,
+        };
+        while scale.storage_bytes > usize::from(u16::MAX) << scale.shift && scale.shift < MAX_SHIFT
+        {
+            scale.shift += 1;
+            scale.storage_bytes = buff_bytes + (ROUNDINGS << scale.shift);
+        }
+        scale
+    }
+}
+
+/// The right edge of the window: what has been announced, and what is worth announcing.
+#[derive(Debug)]
+pub(super) struct Announced {
+    /// RCV.NXT + RCV.WND: the first number that nobody was told to send. It never moves to the left (SHLD-14).
+    right: SeqNum,
+    /// Rcv.Wind.Shift.
+    shift: u8,
+    /// RCV.BUFF: the octets that the user's text may take.
+    buff: u32,
+    /// Moving the right edge by less is not worthwhile (RFC 9293 §3.8.6.2.2, MUST-39): min(Fr * RCV.BUFF, Eff.snd.MSS), Fr = 1/2.
+    threshold: u32,
+}
+
+impl Announced {
+    /// Nothing announced yet.
+    pub(super) fn new(rcv_nxt: SeqNum, shift: u8, buff: u32, mss: u32) -> Self {
+        Self {
+            right: rcv_nxt,
+            shift,
+            buff,
+            threshold: mss.min(buff / 2).max(1),
+        }
+    }
+
+    /// The right edge.
+    pub(super) const fn right(&self) -> SeqNum {
+        self.right
+    }
+
+    /// RCV.WND, seen from this RCV.NXT.
+    pub(super) fn rcv_wnd(&self, rcv_nxt: SeqNum) -> u32 {
+        if self.right.is_before(rcv_nxt) {
+            0
+        } else {
+            self.right.distance_from(rcv_nxt)
+        }
+    }
+
+    /// How far the right edge could move, `unread` octets waiting for the user.
+    fn gain(&self, rcv_nxt: SeqNum, unread: u32) -> u32 {
+        let largest = u32::from(u16::MAX) << self.shift;
+        let possible = rcv_nxt + self.buff.saturating_sub(unread).min(largest);
+        if possible.is_after(self.right) {
+            possible.distance_from(self.right)
+        } else {
+            0
+        }
+    }
+
+    /// The window field of a SYN, which is never scaled (RFC 7323 §2.2).
+    pub(super) fn announce_unscaled(&mut self, rcv_nxt: SeqNum) -> u16 {
+        let field = u16::try_from(self.buff).unwrap_or(u16::MAX);
+        self.right = self.right.later_of(rcv_nxt + u32::from(field));
+        field
+    }
+
+    /// The window field of the next segment; what it says is a promise from then on.
+    pub(super) fn announce(&mut self, rcv_nxt: SeqNum, unread: u32) -> u16 {
+        let unit = 1_u32 << self.shift;
+        let gain = self.gain(rcv_nxt, unread);
+        let promised = self.rcv_wnd(rcv_nxt);
+        let at_least = promised.div_ceil(unit);
+        let units = if gain >= self.threshold {
+            ((promised + gain) / unit).max(at_least)
+        } else {
+            at_least
+        };
+        let field = u16::try_from(units).unwrap_or(u16::MAX);
+        self.right = self
+            .right
+            .later_of(rcv_nxt + (u32::from(field) << self.shift));
+        field
+    }
+
+    /// Whether the peer should hear of the room at once: it is short of it, and there is enough to be worthwhile.
+    pub(super) fn update_is_due(&self, rcv_nxt: SeqNum, unread: u32) -> bool {
+        let short = self.threshold.max(self.buff / 8);
+        self.rcv_wnd(rcv_nxt) < short && self.gain(rcv_nxt, unread) >= self.threshold
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RCV.NXT in the middle, just before and just after the wrap.
+    const BASES: [u32; 4] = [5000, u32::MAX - 5, u32::MAX, 0];
+
+    #[test]
+    fn table_6_with_its_near_misses_at_every_base() {
+        for base in BASES {
+            let nxt = SeqNum::new(base);
+            // SEG.LEN = 0, RCV.WND = 0.
+            assert_eq!(fit(nxt - 1, 0, nxt, 0), Fit::Outside);
+            assert_eq!(fit(nxt, 0, nxt, 0), Fit::Inside);
+            assert_eq!(fit(nxt + 1, 0, nxt, 0), Fit::Outside);
+            // SEG.LEN = 0, RCV.WND > 0.
+            assert_eq!(fit(nxt - 1, 0, nxt, 10), Fit::Outside);
+            assert_eq!(fit(nxt, 0, nxt, 10), Fit::Inside);
+            assert_eq!(fit(nxt + 9, 0, nxt, 10), Fit::Inside);
+            assert_eq!(fit(nxt + 10, 0, nxt, 10), Fit::Outside);
+            // SEG.LEN > 0, RCV.WND = 0.
+            assert_eq!(fit(nxt - 1, 3, nxt, 0), Fit::Outside);
+            assert_eq!(fit(nxt, 3, nxt, 0), Fit::AtZeroWindow);
+            assert_eq!(fit(nxt + 1, 3, nxt, 0), Fit::Outside);
+            // SEG.LEN > 0, RCV.WND > 0: by its first or by its last octet.
+            assert_eq!(fit(nxt - 3, 3, nxt, 10), Fit::Outside);
+            assert_eq!(fit(nxt - 2, 3, nxt, 10), Fit::Inside);
+            assert_eq!(fit(nxt + 9, 3, nxt, 10), Fit::Inside);
+            assert_eq!(fit(nxt + 10, 3, nxt, 10), Fit::Outside);
+            // Wider than the window on both sides: neither end lies in it.
+            assert_eq!(fit(nxt - 1, 12, nxt, 10), Fit::Outside);
+        }
+    }
+
+    #[test]
+    fn scale_is_the_smallest_that_fits() {
+        assert_eq!(Scale::of(65_535).shift, 0);
+        assert_eq!(Scale::of(65_536).shift, 1);
+        assert_eq!(
+            Scale::of(256 * 1024),
+            Scale {
+                shift: 3,
+                storage_bytes: 256 * 1024 + 2048
+            }
+        );
+        assert_eq!(Scale::of(usize::MAX / 2).shift, MAX_SHIFT);
+    }
+
+    #[test]
+    fn right_edge_never_moves_left_and_is_bounded_while_nobody_reads() {
+        for step in [1, 3, 7, 8, 100, 1459, 1460] {
+            let scale = Scale::of(256 * 1024);
+            let mut rcv_nxt = SeqNum::new(u32::MAX - 1000);
+            let mut announced = Announced::new(rcv_nxt, scale.shift, 256 * 1024, 1460);
+            announced.announce_unscaled(rcv_nxt);
+            let (start, mut unread, mut seen) = (rcv_nxt, 0, announced.right());
+            while unread + step <= u32::try_from(scale.storage_bytes).unwrap()
+                && announced.rcv_wnd(rcv_nxt) >= step
+            {
+                rcv_nxt = rcv_nxt + step;
+                unread += step;
+                let field = announced.announce(rcv_nxt, unread);
+                let on_the_wire = rcv_nxt + (u32::from(field) << scale.shift);
+                assert!(on_the_wire.is_at_or_after(seen));
+                seen = on_the_wire;
+            }
+            assert!(
+                announced.right().distance_from(start)
+                    <= u32::try_from(scale.storage_bytes).unwrap() + 8
+            );
+        }
+    }
+
+    #[test]
+    fn must_39_edge_moves_by_a_segment_or_not_at_all() {
+        let nxt = SeqNum::new(0);
+        let mut announced = Announced::new(nxt, 0, 10_000, 1000);
+        assert_eq!(announced.announce(nxt, 0), 10_000);
+        let nxt = nxt + 10_000;
+        assert_eq!(announced.announce(nxt, 10_000), 0);
+        assert!(!announced.update_is_due(nxt, 9001));
+        assert_eq!(announced.announce(nxt, 9001), 0);
+        assert!(announced.update_is_due(nxt, 9000));
+        assert_eq!(announced.announce(nxt, 9000), 1000);
+    }
+
+    #[test]
+    fn must_39_half_of_a_small_buffer_is_enough() {
+        let nxt = SeqNum::new(0);
+        let mut announced = Announced::new(nxt, 0, 100, 1000);
+        announced.announce(nxt, 0);
+        let nxt = nxt + 100;
+        assert!(!announced.update_is_due(nxt, 51));
+        assert!(announced.update_is_due(nxt, 50));
+    }
+
+    #[test]
+    fn peer_with_room_enough_hears_nothing() {
+        let nxt = SeqNum::new(0);
+        let mut announced = Announced::new(nxt, 3, 256 * 1024, 1460);
+        announced.announce_unscaled(nxt);
+        assert!(!announced.update_is_due(nxt, 0));
+    }
+}
