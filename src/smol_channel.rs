@@ -82,10 +82,7 @@ mod tests {
     use super::*;
 
     fn segment(control: Control) -> Segment {
-        Segment {
-            control,
-            ..Segment::default()
-        }
+        Segment { control, ..Segment::default() }
     }
 
     #[test]
@@ -95,30 +92,12 @@ mod tests {
             let control = Control::from_bits(bits);
             let (syn, ack, fin, rst) = (control.syn(), control.ack(), control.fin(), control.rst());
             let of = |control| segment(control);
-            assert_eq!(
-                Syn::try_from(of(control)).is_ok(),
-                syn && !ack && !fin && !rst
-            );
-            assert_eq!(
-                SynAck::try_from(of(control)).is_ok(),
-                syn && ack && !fin && !rst
-            );
-            assert_eq!(
-                Ack::try_from(of(control | psh)).is_ok(),
-                !syn && ack && !fin && !rst
-            );
-            assert_eq!(
-                FinAck::try_from(of(control | psh)).is_ok(),
-                !syn && ack && fin && !rst
-            );
-            assert_eq!(
-                Rst::try_from(of(control)).is_ok(),
-                !syn && !ack && !fin && rst
-            );
-            assert_eq!(
-                RstAck::try_from(of(control)).is_ok(),
-                !syn && ack && !fin && rst
-            );
+            assert_eq!(Syn::try_from(of(control)).is_ok(), syn && !ack && !fin && !rst);
+            assert_eq!(SynAck::try_from(of(control)).is_ok(), syn && ack && !fin && !rst);
+            assert_eq!(Ack::try_from(of(control | psh)).is_ok(), !syn && ack && !fin && !rst);
+            assert_eq!(FinAck::try_from(of(control | psh)).is_ok(), !syn && ack && fin && !rst);
+            assert_eq!(Rst::try_from(of(control)).is_ok(), !syn && !ack && !fin && rst);
+            assert_eq!(RstAck::try_from(of(control)).is_ok(), !syn && ack && !fin && rst);
         }
     }
 

@@ -39,16 +39,16 @@ pub use config::{Config, Nagle};
 pub use established::{CloseWait, Due, Established, EstablishedVerdict, Open, Transfers};
 pub use fin_wait::{FinWait1, FinWait1Verdict, FinWait2, FinWait2Due, FinWait2Verdict};
 pub use listen::{LocalAddr, TcpClosed, TcpListen};
-pub use syn_received::{Origin, SynReceived, SynReceivedVerdict};
-pub use syn_sent::{HandshakeDue, SynSent, SynSentVerdict};
+pub use segment::Segment;
+pub use syn_received::{Origin, SynReceived, SynReceivedDue, SynReceivedVerdict};
+pub use syn_sent::{SynSent, SynSentDue, SynSentVerdict};
 pub use time_wait::{TimeWait, TimeWaitDue};
 pub use verdict::{
-    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Answer,
-    AnswersSyn, CrossesSyn, Finishes, Reaction, Reopens, Resets, Restarts,
+    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Answer, AnswersSyn, CrossesSyn,
+    Finishes, Reaction, Reopens, Resets, Restarts,
 };
 
 use crate::smol_channel::{Ack, Rst};
-use segment::Segment;
 use seq::SeqNum;
 use tcb::Tcb;
 
@@ -67,7 +67,7 @@ mod sealed {
 }
 
 /// A state of a connection with a control block.
-pub trait State: sealed::Hooks + fmt::Debug {
+pub trait State: sealed::Hooks + fmt::Debug + 'static {
     /// Its name in RFC 9293.
     const NAME: &'static str;
 }
@@ -149,18 +149,12 @@ impl<S: State> Tcp<S> {
 
     /// A connection with this block, in this state.
     fn new(tcb: Tcb, state: S) -> Self {
-        Self {
-            tcb: Box::new(tcb),
-            state,
-        }
+        Self { tcb: Box::new(tcb), state }
     }
 
     /// The same connection in another state.
     fn into_state<T: State>(self, state: T) -> Tcp<T> {
-        Tcp {
-            tcb: self.tcb,
-            state,
-        }
+        Tcp { tcb: self.tcb, state }
     }
 
     /// Our socket.

@@ -119,13 +119,6 @@ mod tests {
     #[test]
     fn must_67_named_mss_leaves_room_for_both_headers() {
         assert_eq!(Config::default().rcv_mss(), 1460);
-        assert_eq!(
-            Config {
-                mtu_bytes: 1 << 20,
-                ..Config::default()
-            }
-            .rcv_mss(),
-            u16::MAX
-        );
+        assert_eq!(Config { mtu_bytes: 1 << 20, ..Config::default() }.rcv_mss(), u16::MAX);
     }
 }

@@ -47,13 +47,7 @@ impl Congestion {
             // RFC 5681 §3.1: one segment after a lost SYN.
             Handshake::Retransmitted => smss,
         };
-        Self {
-            smss,
-            initial,
-            cwnd: initial,
-            ssthresh: MAX_CWND,
-            acked: 0,
-        }
+        Self { smss, initial, cwnd: initial, ssthresh: MAX_CWND, acked: 0 }
     }
 
     /// CWND.

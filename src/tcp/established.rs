@@ -112,11 +112,7 @@ impl<S: Open> Tcp<S> {
 
     /// The block after CLOSE, and whether received text is lost by it.
     fn closed_by_user(&mut self, now: Instant) -> Unread {
-        let unread = if self.readable() == 0 {
-            Unread::Nothing
-        } else {
-            Unread::Text
-        };
+        let unread = if self.readable() == 0 { Unread::Nothing } else { Unread::Text };
         self.tcb.snd.close(now);
         unread
     }

@@ -7,9 +7,7 @@ use super::established::Transfers;
 use super::segment::Segment;
 use super::tcb::Work;
 use super::time_wait::TimeWait;
-use super::verdict::{
-    Acceptable, AcksFin, AcksFinAndFinishes, AfterClose, Finishes, Judged, Reaction,
-};
+use super::verdict::{Acceptable, AcksFin, AcksFinAndFinishes, AfterClose, Finishes, Judged, Reaction};
 use super::{Poll, State, Tcp, sealed};
 
 /// FIN-WAIT-1: our FIN is to be sent, or was sent and not acknowledged.
@@ -102,9 +100,7 @@ impl Tcp<FinWait1> {
         };
         if self.tcb.rcv.brings_text(&segment) {
             // RFC 9293 §3.6.1 (SHLD-3).
-            return Reaction::Acceptable(FinWait1Verdict::AfterClose(AfterClose(Judged::whole(
-                segment,
-            ))));
+            return Reaction::Acceptable(FinWait1Verdict::AfterClose(AfterClose(Judged::whole(segment))));
         }
         let judged = self.tcb.trimmed(segment);
         let acks_fin = self.tcb.snd.acknowledges_fin(judged.segment.ack);
@@ -131,11 +127,7 @@ impl Tcp<FinWait1> {
     }
 
     /// To TIME-WAIT (RFC 9293 §3.10.7.4, eighth).
-    pub fn time_wait(
-        mut self,
-        AcksFinAndFinishes(judged): AcksFinAndFinishes,
-        now: Instant,
-    ) -> Tcp<TimeWait> {
+    pub fn time_wait(mut self, AcksFinAndFinishes(judged): AcksFinAndFinishes, now: Instant) -> Tcp<TimeWait> {
         self.tcb.absorb(judged, now);
         self.wait_2msl(now)
     }
@@ -150,9 +142,7 @@ impl Tcp<FinWait2> {
         };
         if self.tcb.rcv.brings_text(&segment) {
             // RFC 9293 §3.6.1 (SHLD-3).
-            return Reaction::Acceptable(FinWait2Verdict::AfterClose(AfterClose(Judged::whole(
-                segment,
-            ))));
+            return Reaction::Acceptable(FinWait2Verdict::AfterClose(AfterClose(Judged::whole(segment))));
         }
         let judged = self.tcb.trimmed(segment);
         Reaction::Acceptable(if self.tcb.rcv.would_finish(&judged.segment) {

@@ -43,25 +43,13 @@ impl TcpClosed {
     /// Passive OPEN (RFC 9293 §3.10.1).
     #[must_use]
     pub fn open(self, local: LocalAddr) -> TcpListen {
-        TcpListen {
-            local: SocketAddrV4::new(local.addr, local.port),
-            config: self.config,
-        }
+        TcpListen { local: SocketAddrV4::new(local.addr, local.port), config: self.config }
     }
 
     /// Active OPEN (RFC 9293 §3.10.1): <SEQ=ISS><CTL=SYN>.
-    pub fn connect(
-        self,
-        local: SocketAddrV4,
-        remote: SocketAddrV4,
-        iss: SeqNum,
-        now: Instant,
-    ) -> (Tcp<SynSent>, Syn) {
+    pub fn connect(self, local: SocketAddrV4, remote: SocketAddrV4, iss: SeqNum, now: Instant) -> (Tcp<SynSent>, Syn) {
         let scale = Scale::of(self.config.rcv_buff_bytes);
-        let options = Options {
-            mss: Some(self.config.rcv_mss()),
-            window_scale: Some(scale.shift),
-        };
+        let options = Options { mss: Some(self.config.rcv_mss()), window_scale: Some(scale.shift) };
         let tcb = Tcb::new(local, remote, self.config, iss, now);
         let tcp = Tcp::new(tcb, SynSent { options });
         let syn = tcp.syn();
@@ -137,13 +125,7 @@ impl TcpListen {
     }
 
     /// To SYN-RECEIVED (RFC 9293 §3.10.7.2, third): <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>.
-    pub fn recv_syn(
-        self,
-        remote: SocketAddrV4,
-        syn: Syn,
-        iss: SeqNum,
-        now: Instant,
-    ) -> (Tcp<SynReceived>, SynAck) {
+    pub fn recv_syn(self, remote: SocketAddrV4, syn: Syn, iss: SeqNum, now: Instant) -> (Tcp<SynReceived>, SynAck) {
         let syn = Segment::from(syn);
         let mut tcb = Tcb::new(self.local, remote, self.config, iss, now);
         let options = tcb.take_syn(&syn);

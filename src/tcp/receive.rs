@@ -79,22 +79,12 @@ pub(super) struct ReceiverConfig {
 impl Receiver {
     /// Expects the text after a SYN with the number `irs`.
     pub(super) fn new(irs: SeqNum, config: ReceiverConfig) -> Self {
-        let ReceiverConfig {
-            buff_bytes,
-            scale,
-            mss,
-            delayed_ack,
-        } = config;
+        let ReceiverConfig { buff_bytes, scale, mss, delayed_ack } = config;
         let rcv_nxt = irs + 1;
         Self {
             irs,
             rcv_nxt,
-            announced: Announced::new(
-                rcv_nxt,
-                scale.shift,
-                u32::try_from(buff_bytes).unwrap_or(u32::MAX >> 2),
-                mss,
-            ),
+            announced: Announced::new(rcv_nxt, buff_bytes, scale, mss),
             ring: None,
             storage_bytes: scale.storage_bytes,
             assembler: Assembler::new(),
@@ -134,12 +124,6 @@ impl Receiver {
         self.ring.as_ref().map_or(0, RingBuffer::len)
     }
 
-    /// The first number for which there is no room, whatever was announced.
-    fn storage_end(&self) -> SeqNum {
-        let room = self.storage_bytes.saturating_sub(self.readable());
-        self.rcv_nxt + u32::try_from(room).unwrap_or(u32::MAX >> 2)
-    }
-
     /// Cuts off what lies outside of the window or past the peer's FIN (RFC 9293 §3.10.7.4): SYN and FIN too.
     pub(super) fn trim(&self, segment: &mut Segment) -> Trim {
         if self.is_finished() {
@@ -148,11 +132,7 @@ impl Receiver {
             segment.control = segment.control.without(Control::FIN);
             return Trim::Whole;
         }
-        let mut limit = self
-            .announced
-            .right()
-            .later_of(self.rcv_nxt)
-            .earlier_of(self.storage_end());
+        let mut limit = self.announced.right().later_of(self.rcv_nxt);
         if let PeerStream::EndsAt(fin) = self.stream {
             limit = limit.earlier_of(fin + 1);
         }
@@ -163,11 +143,7 @@ impl Receiver {
             // What claims to be text where the FIN is, is none.
             cut_text(segment, fin);
         }
-        if segment.seg_len() == before {
-            Trim::Whole
-        } else {
-            Trim::Cut
-        }
+        if segment.seg_len() == before { Trim::Whole } else { Trim::Cut }
     }
 
     /// Cuts off what lies before RCV.NXT.
@@ -179,9 +155,7 @@ impl Receiver {
         if old > segment.text_len() {
             segment.control = segment.control.without(Control::FIN);
         }
-        let old = usize::try_from(old)
-            .unwrap_or(usize::MAX)
-            .min(segment.payload.len());
+        let old = usize::try_from(old).unwrap_or(usize::MAX).min(segment.payload.len());
         segment.payload.drain(..old);
         segment.seq = self.rcv_nxt;
     }
@@ -205,10 +179,7 @@ impl Receiver {
             PeerStream::Open if segment.control.fin() => segment.end() - 1,
             PeerStream::Open | PeerStream::Finished => return false,
         };
-        let first = (
-            offset(segment.seq, self.rcv_nxt),
-            offset(segment.seq + segment.text_len(), self.rcv_nxt),
-        );
+        let first = (offset(segment.seq, self.rcv_nxt), offset(segment.seq + segment.text_len(), self.rcv_nxt));
         let mut complete = 0;
         if first.0 == 0 {
             complete = first.1;
@@ -248,26 +219,15 @@ impl Receiver {
         self.finish_if_complete();
         // RFC 5681 §4.2: at once if it is out of order or fills a gap, else at least every second segment.
         let at_once = had_gaps || !in_order || self.owed != Owed::Nothing;
-        self.owed = if at_once {
-            Owed::Now
-        } else {
-            Owed::Later(now + self.delayed_ack)
-        };
+        self.owed = if at_once { Owed::Now } else { Owed::Later(now + self.delayed_ack) };
     }
 
     /// Remembers a FIN before which text is missing.
     fn take_fin(&mut self, segment: &Segment) {
         let fin = segment.end() - 1;
-        let behind = self
-            .assembler
-            .iter_data()
-            .last()
-            .map_or(0, |(_, right)| right);
+        let behind = self.assembler.iter_data().last().map_or(0, |(_, right)| right);
         // A FIN before text that is already here contradicts the peer's own word; it is not believed before its turn.
-        if segment.control.fin()
-            && self.stream == PeerStream::Open
-            && offset(fin, self.rcv_nxt) >= behind
-        {
+        if segment.control.fin() && self.stream == PeerStream::Open && offset(fin, self.rcv_nxt) >= behind {
             self.stream = PeerStream::EndsAt(fin);
         }
     }
@@ -282,15 +242,9 @@ impl Receiver {
             return;
         };
         let storage_bytes = self.storage_bytes;
-        let ring = self
-            .ring
-            .get_or_insert_with(|| RingBuffer::new(vec![0; storage_bytes]));
+        let ring = self.ring.get_or_insert_with(|| RingBuffer::new(vec![0; storage_bytes]));
         let written = ring.write_unallocated(at, text);
-        assert!(
-            written == text.len(),
-            "trimmed text fits: {written} of {} octets did",
-            text.len()
-        );
+        assert!(written == text.len(), "trimmed text fits: {written} of {} octets did", text.len());
         ring.enqueue_unallocated(complete);
         self.rcv_nxt = self.rcv_nxt + u32::try_from(complete).unwrap_or(0);
     }
@@ -303,11 +257,7 @@ impl Receiver {
         }
         let mut ring = RingBuffer::new(vec![0; self.storage_bytes]);
         let written = ring.write_unallocated(0, text);
-        assert!(
-            written == text.len(),
-            "early text fits: {written} of {} octets did",
-            text.len()
-        );
+        assert!(written == text.len(), "early text fits: {written} of {} octets did", text.len());
         self.ring = Some(ring);
     }
 
@@ -422,10 +372,6 @@ fn cut_right(segment: &mut Segment, limit: SeqNum) {
 
 /// Cuts off the text at or past `limit`.
 fn cut_text(segment: &mut Segment, limit: SeqNum) {
-    let keep = if segment.seq.is_before(limit) {
-        offset(limit, segment.seq)
-    } else {
-        0
-    };
+    let keep = if segment.seq.is_before(limit) { offset(limit, segment.seq) } else { 0 };
     segment.payload.truncate(keep);
 }

@@ -72,10 +72,7 @@ pub(super) struct Recovery {
 impl Recovery {
     /// Nothing lost yet.
     pub(super) const fn new(iss: SeqNum) -> Self {
-        Self {
-            phase: Phase::Open { duplicates: 0 },
-            recover: iss,
-        }
+        Self { phase: Phase::Open { duplicates: 0 }, recover: iss }
     }
 
     /// Whether nothing is being recovered.
@@ -86,12 +83,8 @@ impl Recovery {
     /// Where sending again goes on, and how much of that is in the network, if something has to be sent again.
     pub(super) fn again_from(&self, snd_una: SeqNum) -> Option<(SeqNum, u32)> {
         match self.phase {
-            Phase::Fast {
-                front: Front::Due, ..
-            } => Some((snd_una, 0)),
-            Phase::Again { next } if next.is_before(self.recover) => {
-                Some((next, next.distance_from(snd_una)))
-            }
+            Phase::Fast { front: Front::Due, .. } => Some((snd_una, 0)),
+            Phase::Again { next } if next.is_before(self.recover) => Some((next, next.distance_from(snd_una))),
             Phase::Open { .. } | Phase::Fast { .. } | Phase::Again { .. } => None,
         }
     }
@@ -113,10 +106,7 @@ impl Recovery {
                 *duplicates = 0;
                 Progress::Normal
             }
-            Phase::Fast {
-                front,
-                next_partial,
-            } if !full => {
+            Phase::Fast { front, next_partial } if !full => {
                 // RFC 6582 §3.2 (3): retransmit the first unacknowledged segment.
                 *front = Front::Due;
                 core::mem::replace(next_partial, Progress::LaterPartial)
@@ -145,10 +135,7 @@ impl Recovery {
                 if *duplicates != DUPLICATE_THRESHOLD || !snd_una.is_after(self.recover) {
                     return Duplicate::Counted;
                 }
-                self.phase = Phase::Fast {
-                    front: Front::Due,
-                    next_partial: Progress::FirstPartial,
-                };
+                self.phase = Phase::Fast { front: Front::Due, next_partial: Progress::FirstPartial };
                 self.recover = snd_nxt;
                 Duplicate::Lost
             }
@@ -173,14 +160,8 @@ mod tests {
     /// A recovery that has seen three duplicate ACKs with so much outstanding.
     fn fast(outstanding: u32) -> Recovery {
         let mut recovery = Recovery::new(UNA - 1);
-        assert_eq!(
-            recovery.duplicate(UNA, UNA + outstanding),
-            Duplicate::Counted
-        );
-        assert_eq!(
-            recovery.duplicate(UNA, UNA + outstanding),
-            Duplicate::Counted
-        );
+        assert_eq!(recovery.duplicate(UNA, UNA + outstanding), Duplicate::Counted);
+        assert_eq!(recovery.duplicate(UNA, UNA + outstanding), Duplicate::Counted);
         assert_eq!(recovery.duplicate(UNA, UNA + outstanding), Duplicate::Lost);
         recovery
     }

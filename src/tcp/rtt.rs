@@ -87,10 +87,7 @@ impl Rtt {
 
     /// Takes the acknowledgement of everything before `seg_ack` for a measurement, if it covers the segment being timed.
     pub(super) fn acknowledged(&mut self, seg_ack: SeqNum, now: Instant) {
-        if let Some(timed) = self
-            .timed
-            .take_if(|timed| timed.end.is_at_or_before(seg_ack))
-        {
+        if let Some(timed) = self.timed.take_if(|timed| timed.end.is_at_or_before(seg_ack)) {
             self.measure(elapsed(now, timed.at));
         }
     }
@@ -107,10 +104,7 @@ impl Rtt {
                 ((7 * srtt + r_micros) / 8, rttvar)
             }
         };
-        self.smoothed = Some(Smoothed {
-            srtt: Duration::from_micros(srtt),
-            rttvar: Duration::from_micros(rttvar),
-        });
+        self.smoothed = Some(Smoothed { srtt: Duration::from_micros(srtt), rttvar: Duration::from_micros(rttvar) });
         let rto = Duration::from_micros(srtt + GRANULARITY.total_micros().max(4 * rttvar));
         self.base = rto.clamp(self.min_rto, self.max_rto.max(self.min_rto));
         self.backoff = 0;
@@ -134,10 +128,7 @@ mod tests {
     use super::*;
 
     fn rtt() -> Rtt {
-        Rtt::new(&Config {
-            min_rto: Duration::from_millis(1),
-            ..Config::default()
-        })
+        Rtt::new(&Config { min_rto: Duration::from_millis(1), ..Config::default() })
     }
 
     /// Measures one round trip of so many milliseconds.

@@ -261,28 +261,7 @@ impl Segment {
     pub fn parse(bytes: &[u8], src: Ipv4Addr, dst: Ipv4Addr) -> Result<Self, SegmentError> {
         let truncated = SegmentError::Truncated { len: bytes.len() };
         let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(truncated.clone())?;
-        let &[
-            s0,
-            s1,
-            d0,
-            d1,
-            q0,
-            q1,
-            q2,
-            q3,
-            a0,
-            a1,
-            a2,
-            a3,
-            offset,
-            bits,
-            w0,
-            w1,
-            _,
-            _,
-            u0,
-            u1,
-        ] = header;
+        let &[s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, bits, w0, w1, _, _, u0, u1] = header;
         let header_len = usize::from(offset >> 4) * 4;
         if header_len < HEADER_LEN {
             return Err(SegmentError::DataOffset { header_len });
@@ -369,11 +348,7 @@ impl fmt::Display for Segment {
 
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{self} {}->{} {:?}",
-            self.src_port, self.dst_port, self.options
-        )
+        write!(f, "{self} {}->{} {:?}", self.src_port, self.dst_port, self.options)
     }
 }
 
@@ -398,10 +373,7 @@ impl fmt::Display for SegmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated { len } => write!(f, "segment truncated after {len} octets"),
-            Self::DataOffset { header_len } => write!(
-                f,
-                "data offset of {header_len} octets is below {HEADER_LEN}"
-            ),
+            Self::DataOffset { header_len } => write!(f, "data offset of {header_len} octets is below {HEADER_LEN}"),
             Self::Checksum => write!(f, "wrong checksum"),
         }
     }
@@ -453,13 +425,7 @@ mod tests {
     fn with_options(options: &[u8]) -> Vec<u8> {
         let mut bytes = sample().emit(A, B);
         let words = options.len().div_ceil(4);
-        bytes.splice(
-            20..20,
-            options
-                .iter()
-                .copied()
-                .chain(vec![0; words * 4 - options.len()]),
-        );
+        bytes.splice(20..20, options.iter().copied().chain(vec![0; words * 4 - options.len()]));
         bytes[12] = u8::try_from(5 + words).unwrap() << 4;
         bytes[16..18].copy_from_slice(&[0, 0]);
         let sum = checksum(&bytes, A, B);
@@ -471,10 +437,7 @@ mod tests {
     fn what_is_emitted_parses_back() {
         for mss in [None, Some(1460)] {
             for window_scale in [None, Some(7)] {
-                let segment = Segment {
-                    options: Options { mss, window_scale },
-                    ..sample()
-                };
+                let segment = Segment { options: Options { mss, window_scale }, ..sample() };
                 assert_eq!(Segment::parse(&segment.emit(A, B), A, B), Ok(segment));
             }
         }
@@ -483,10 +446,7 @@ mod tests {
     #[test]
     fn checksum_agrees_with_that_of_smoltcp() {
         for length in 0..9_u8 {
-            let segment = Segment {
-                payload: (0..length).map(|octet| 0xf0 | octet).collect(),
-                ..sample()
-            };
+            let segment = Segment { payload: (0..length).map(|octet| 0xf0 | octet).collect(), ..sample() };
             let bytes = segment.emit(A, B);
             let packet = smoltcp::wire::TcpPacket::new_checked(&bytes[..]).unwrap();
             assert!(packet.verify_checksum(&A.into(), &B.into()));
@@ -501,10 +461,7 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(Segment::parse(&damaged, A, B).is_err(), "bit {bit}");
         }
-        assert_eq!(
-            Segment::parse(&bytes, A, Ipv4Addr::new(192, 0, 2, 3)),
-            Err(SegmentError::Checksum)
-        );
+        assert_eq!(Segment::parse(&bytes, A, Ipv4Addr::new(192, 0, 2, 3)), Err(SegmentError::Checksum));
     }
 
     #[test]
@@ -519,27 +476,13 @@ mod tests {
     fn data_offset_below_five_is_an_error() {
         let mut bytes = sample().emit(A, B);
         bytes[12] = 4 << 4;
-        assert_eq!(
-            Segment::parse(&bytes, A, B),
-            Err(SegmentError::DataOffset { header_len: 16 })
-        );
+        assert_eq!(Segment::parse(&bytes, A, B), Err(SegmentError::DataOffset { header_len: 16 }));
     }
 
     #[test]
     fn options_need_no_word_boundary_and_unknown_ones_are_skipped() {
-        let parsed = Segment::parse(
-            &with_options(&[1, 254, 5, 9, 9, 9, 2, 4, 2, 0, 1, 3, 3, 9]),
-            A,
-            B,
-        )
-        .unwrap();
-        assert_eq!(
-            parsed.options,
-            Options {
-                mss: Some(512),
-                window_scale: Some(9)
-            }
-        );
+        let parsed = Segment::parse(&with_options(&[1, 254, 5, 9, 9, 9, 2, 4, 2, 0, 1, 3, 3, 9]), A, B).unwrap();
+        assert_eq!(parsed.options, Options { mss: Some(512), window_scale: Some(9) });
         assert_eq!(parsed.payload, b"hello");
     }
 
@@ -551,14 +494,7 @@ mod tests {
 
     #[test]
     fn must_7_illegal_option_lengths_end_the_options_only() {
-        for illegal in [
-            &[2, 0][..],
-            &[2, 1],
-            &[2, 5, 1, 1],
-            &[254, 255],
-            &[1, 1, 1, 254],
-            &[3, 9, 1],
-        ] {
+        for illegal in [&[2, 0][..], &[2, 1], &[2, 5, 1, 1], &[254, 255], &[1, 1, 1, 254], &[3, 9, 1]] {
             let parsed = Segment::parse(&with_options(illegal), A, B).unwrap();
             assert_eq!(parsed.options, Options::default(), "{illegal:?}");
             assert_eq!(parsed.payload, b"hello");
@@ -573,10 +509,7 @@ mod tests {
 
     #[test]
     fn syn_and_fin_count_in_the_length() {
-        let segment = Segment {
-            control: Control::SYN | Control::FIN,
-            ..sample()
-        };
+        let segment = Segment { control: Control::SYN | Control::FIN, ..sample() };
         assert_eq!(segment.seg_len(), 7);
         assert_eq!(segment.text_seq(), segment.seq + 1);
         assert_eq!(segment.end(), segment.seq + 7);

@@ -161,10 +161,7 @@ impl Sender {
     pub(super) fn take_syn(&mut self, syn: &Segment, config: &Config) {
         self.mss = config.snd_mss(syn.options.mss);
         // RFC 7323 §2.3: a shift count above 14 is used as 14.
-        self.shift = syn
-            .options
-            .window_scale
-            .map_or(0, |shift| shift.min(MAX_SHIFT));
+        self.shift = syn.options.window_scale.map_or(0, |shift| shift.min(MAX_SHIFT));
         self.set_window(syn, u32::from(syn.wnd));
     }
 
@@ -263,8 +260,7 @@ impl Sender {
 
     /// Whether this acknowledgement covers our FIN.
     pub(super) fn acknowledges_fin(&self, seg_ack: SeqNum) -> bool {
-        self.fin
-            .is_some_and(|fin| seg_ack == fin + 1 && self.snd_nxt == seg_ack)
+        self.fin.is_some_and(|fin| seg_ack == fin + 1 && self.snd_nxt == seg_ack)
     }
 
     /// SEND (RFC 9293 §3.10.2).
@@ -313,8 +309,7 @@ impl Sender {
 
     /// The octets of `outgoing`, in two pieces.
     pub(super) fn copy_text(&self, outgoing: &Outgoing) -> Vec<u8> {
-        let from =
-            usize::try_from(outgoing.seq.distance_from(self.text_seq())).unwrap_or(usize::MAX);
+        let from = usize::try_from(outgoing.seq.distance_from(self.text_seq())).unwrap_or(usize::MAX);
         let len = usize::try_from(outgoing.text_len).unwrap_or(usize::MAX);
         let (first, second) = self.text.as_slices();
         let mut copy = Vec::with_capacity(len);
@@ -350,10 +345,7 @@ impl Sender {
             SendTimer::Override(at) if at <= now => {
                 return self.cut(self.snd_nxt, self.stream_end(), Reason::Fresh);
             }
-            SendTimer::Off
-            | SendTimer::Retransmission(_)
-            | SendTimer::Persist { .. }
-            | SendTimer::Override(_) => {}
+            SendTimer::Off | SendTimer::Retransmission(_) | SendTimer::Persist { .. } | SendTimer::Override(_) => {}
         }
         self.again().or_else(|| self.fresh(now))
     }
@@ -367,48 +359,23 @@ impl Sender {
     fn cut(&self, seq: SeqNum, limit: SeqNum, reason: Reason) -> Option<Outgoing> {
         let right = (self.snd_una + self.snd_wnd).earlier_of(limit);
         let text_right = right.earlier_of(self.text_end());
-        let sendable = if seq.is_before(text_right) {
-            text_right.distance_from(seq)
-        } else {
-            0
-        };
+        let sendable = if seq.is_before(text_right) { text_right.distance_from(seq) } else { 0 };
         let text_len = sendable.min(self.mss);
         let after = seq + text_len;
-        let ending = if self.fin == Some(after) && after.is_before(right) {
-            Ending::Fin
-        } else {
-            Ending::Open
-        };
-        let outgoing = Outgoing {
-            seq,
-            text_len,
-            ending,
-            reason,
-        };
+        let ending = if self.fin == Some(after) && after.is_before(right) { Ending::Fin } else { Ending::Open };
+        let outgoing = Outgoing { seq, text_len, ending, reason };
         (outgoing.end() != seq).then_some(outgoing)
     }
 
     /// A zero-window probe: one octet (RFC 9293 §3.8.6.1, MUST-36), the oldest one outstanding or else a new one.
     fn probe(&self) -> Option<Outgoing> {
-        let ending = if self.fin == Some(self.snd_una) {
-            Ending::Fin
-        } else {
-            Ending::Open
-        };
+        let ending = if self.fin == Some(self.snd_una) { Ending::Fin } else { Ending::Open };
         let text_len = match ending {
             Ending::Fin => 0,
             Ending::Open => 1,
         };
-        let outgoing = Outgoing {
-            seq: self.snd_una,
-            text_len,
-            ending,
-            reason: Reason::Probe,
-        };
-        outgoing
-            .end()
-            .is_at_or_before(self.stream_end())
-            .then_some(outgoing)
+        let outgoing = Outgoing { seq: self.snd_una, text_len, ending, reason: Reason::Probe };
+        outgoing.end().is_at_or_before(self.stream_end()).then_some(outgoing)
     }
 
     /// What recovery sends again, as far as the congestion window lets it.
@@ -426,25 +393,14 @@ impl Sender {
         if self.is_all_sent() || self.recovery.again_from(self.snd_una).is_some() {
             return None;
         }
-        let usable = self
-            .congestion_window(now)
-            .checked_sub(self.flight())
-            .filter(|usable| *usable > 0)?;
-        let outgoing = self.cut(
-            self.snd_nxt,
-            self.snd_nxt + usable.min(u32::MAX >> 1),
-            Reason::Fresh,
-        )?;
+        let usable = self.congestion_window(now).checked_sub(self.flight()).filter(|usable| *usable > 0)?;
+        let outgoing = self.cut(self.snd_nxt, self.snd_nxt + usable.min(u32::MAX >> 1), Reason::Fresh)?;
         self.is_worth_sending(&outgoing).then_some(outgoing)
     }
 
     /// CWND, as it is after idle time.
     fn congestion_window(&self, now: Instant) -> u32 {
-        if self.was_idle(now) {
-            self.congestion.cwnd_after_idle()
-        } else {
-            self.congestion.cwnd()
-        }
+        if self.was_idle(now) { self.congestion.cwnd_after_idle() } else { self.congestion.cwnd() }
     }
 
     /// RFC 5681 §4.1: nothing was sent for longer than RTO, and nothing is outstanding.
@@ -489,11 +445,7 @@ impl Sender {
 
     /// RFC 6298 §5.4 to §5.6, RFC 5681 §3.1.
     fn retransmitted_after_timeout(&mut self, outgoing: &Outgoing, now: Instant) {
-        let timeouts = if self.timed_out_at == Some(self.snd_una) {
-            Timeouts::Repeated
-        } else {
-            Timeouts::First
-        };
+        let timeouts = if self.timed_out_at == Some(self.snd_una) { Timeouts::Repeated } else { Timeouts::First };
         self.timed_out_at = Some(self.snd_una);
         self.congestion.timed_out(self.flight(), timeouts);
         self.rtt.back_off();
@@ -508,10 +460,7 @@ impl Sender {
         self.snd_nxt = self.snd_nxt.later_of(outgoing.end());
         if let SendTimer::Persist { interval, .. } = self.timer {
             let interval = self.rtt.doubled(interval);
-            self.timer = SendTimer::Persist {
-                at: now + interval,
-                interval,
-            };
+            self.timer = SendTimer::Persist { at: now + interval, interval };
         }
     }
 
@@ -588,8 +537,7 @@ impl Sender {
 
     /// RFC 5681 §2: a duplicate ACK has no text, does not change the window, and something is outstanding.
     fn count_duplicate(&mut self, segment: &Segment, snd_wnd: u32) {
-        let is_duplicate =
-            self.snd_una != self.snd_nxt && segment.seg_len() == 0 && snd_wnd == self.snd_wnd;
+        let is_duplicate = self.snd_una != self.snd_nxt && segment.seg_len() == 0 && snd_wnd == self.snd_wnd;
         // The answers to zero-window probes look the same, but no loss causes them.
         if !is_duplicate || snd_wnd == 0 {
             return;
@@ -626,10 +574,7 @@ impl Sender {
                 SendTimer::Persist { .. } => self.timer,
                 // RFC 9293 §3.8.6.1 (SHLD-29): first after one RTO.
                 SendTimer::Off | SendTimer::Retransmission(_) | SendTimer::Override(_) => {
-                    SendTimer::Persist {
-                        at: now + rto,
-                        interval: rto,
-                    }
+                    SendTimer::Persist { at: now + rto, interval: rto }
                 }
             }
         } else if is_outstanding {
@@ -680,8 +625,7 @@ impl Sender {
     /// Our own invariants.
     fn check(&self) {
         assert!(
-            self.snd_una.is_at_or_before(self.snd_nxt)
-                && self.snd_nxt.is_at_or_before(self.stream_end()),
+            self.snd_una.is_at_or_before(self.snd_nxt) && self.snd_nxt.is_at_or_before(self.stream_end()),
             "SND.UNA =< SND.NXT =< end of the stream: {} {} {}",
             self.snd_una,
             self.snd_nxt,

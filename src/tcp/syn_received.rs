@@ -5,8 +5,7 @@ use smoltcp::time::Instant;
 use super::established::{CloseWait, Established};
 use super::listen::TcpListen;
 use super::segment::{Control, Options, Segment};
-use super::syn_sent::HandshakeDue;
-use super::tcb::{Tcb, refusal_of};
+use super::tcb::{HandshakeWork, Tcb, refusal_of};
 use super::verdict::{AcksSyn, AcksSynAndFinishes, Answer, Judged, Reaction, Refusal, Restarts};
 use super::{Poll, State, Tcp, sealed};
 use crate::smol_channel::{Rst, SynAck};
@@ -43,11 +42,7 @@ pub struct SynReceived {
 impl SynReceived {
     /// A SYN,ACK with these options is about to be sent.
     pub(super) const fn new(origin: Origin, options: Options) -> Self {
-        Self {
-            origin,
-            options,
-            missed: Missed::No,
-        }
+        Self { origin, options, missed: Missed::No }
     }
 }
 
@@ -78,20 +73,22 @@ pub enum SynReceivedVerdict {
     Restart(Restarts),
 }
 
+/// What is due in SYN-RECEIVED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SynReceivedDue {
+    /// Our SYN,ACK again.
+    Retransmit,
+    /// The peer has not answered for too long (RFC 9293 §3.8.3, MUST-23).
+    GiveUp,
+}
+
 impl Tcp<SynReceived> {
     /// <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>.
     pub(super) fn syn_ack(&mut self) -> SynAck {
         let (ack, wnd) = self.tcb.rcv.acknowledge_syn();
         let options = self.state.options.clone();
         let control = Control::SYN | Control::ACK;
-        SynAck::mark(Segment {
-            seq: self.tcb.snd.iss(),
-            ack,
-            control,
-            wnd,
-            options,
-            ..self.tcb.blank()
-        })
+        SynAck::mark(Segment { seq: self.tcb.snd.iss(), ack, control, wnd, options, ..self.tcb.blank() })
     }
 
     /// Where it came from.
@@ -114,9 +111,7 @@ impl Tcp<SynReceived> {
         if segment.control.syn() {
             // Fourth: passive, return to LISTEN; else as in the synchronized states.
             return match self.state.origin {
-                Origin::Passive => Ok(SynReceivedVerdict::Restart(Restarts(Judged::whole(
-                    segment,
-                )))),
+                Origin::Passive => Ok(SynReceivedVerdict::Restart(Restarts(Judged::whole(segment)))),
                 Origin::Active => Err(self.tcb.owes_ack(segment, now)),
             };
         }
@@ -141,10 +136,11 @@ impl Tcp<SynReceived> {
     }
 
     /// What is due.
-    pub fn poll(&self, now: Instant) -> Poll<HandshakeDue> {
+    pub fn poll(&self, now: Instant) -> Poll<SynReceivedDue> {
         match (self.tcb.poll_handshake(now), self.state.missed) {
-            (Poll::At(_) | Poll::Never, Missed::Yes) => Poll::Now(HandshakeDue::Retransmit),
-            (poll, Missed::Yes | Missed::No) => poll,
+            (Poll::Now(HandshakeWork::GiveUp), Missed::Yes | Missed::No) => Poll::Now(SynReceivedDue::GiveUp),
+            (_, Missed::Yes) => Poll::Now(SynReceivedDue::Retransmit),
+            (poll, Missed::No) => poll.map(|_| SynReceivedDue::Retransmit),
         }
     }
 
@@ -162,11 +158,7 @@ impl Tcp<SynReceived> {
     }
 
     /// To CLOSE-WAIT (RFC 9293 §3.10.7.4, fifth and eighth).
-    pub fn close_wait(
-        mut self,
-        AcksSynAndFinishes(judged): AcksSynAndFinishes,
-        now: Instant,
-    ) -> Tcp<CloseWait> {
+    pub fn close_wait(mut self, AcksSynAndFinishes(judged): AcksSynAndFinishes, now: Instant) -> Tcp<CloseWait> {
         self.synchronize(judged, now);
         self.into_state(CloseWait::new())
     }

@@ -6,7 +6,7 @@ use super::established::Established;
 use super::receive::Trim;
 use super::segment::{Control, Options, Segment};
 use super::syn_received::{Origin, SynReceived};
-use super::tcb::{Tcb, refusal_of};
+use super::tcb::{HandshakeWork, refusal_of};
 use super::verdict::{Answer, AnswersSyn, CrossesSyn, Judged, Reaction, Resets};
 use super::{Poll, State, Tcp, sealed};
 use crate::smol_channel::{Rst, Syn, SynAck};
@@ -34,26 +34,13 @@ pub enum SynSentVerdict {
     Crossed(CrossesSyn),
 }
 
-/// What is due in SYN-SENT and SYN-RECEIVED.
+/// What is due in SYN-SENT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandshakeDue {
-    /// Our SYN or SYN,ACK again.
+pub enum SynSentDue {
+    /// Our SYN again.
     Retransmit,
     /// The peer has not answered for too long (RFC 9293 §3.8.3, MUST-23).
     GiveUp,
-}
-
-impl Tcb {
-    /// What is due while our SYN is not acknowledged.
-    pub(super) fn poll_handshake(&self, now: Instant) -> Poll<HandshakeDue> {
-        if self.snd.gives_up(now) {
-            Poll::Now(HandshakeDue::GiveUp)
-        } else if self.snd.syn_is_due(now) {
-            Poll::Now(HandshakeDue::Retransmit)
-        } else {
-            self.snd.deadline().map_or(Poll::Never, Poll::At)
-        }
-    }
 }
 
 impl Tcp<SynSent> {
@@ -61,13 +48,7 @@ impl Tcp<SynSent> {
     pub(super) fn syn(&self) -> Syn {
         let wnd = u16::try_from(self.tcb.config.rcv_buff_bytes).unwrap_or(u16::MAX);
         let options = self.state.options.clone();
-        Syn::mark(Segment {
-            seq: self.tcb.snd.iss(),
-            control: Control::SYN,
-            wnd,
-            options,
-            ..self.tcb.blank()
-        })
+        Syn::mark(Segment { seq: self.tcb.snd.iss(), control: Control::SYN, wnd, options, ..self.tcb.blank() })
     }
 
     /// Decides what a segment is.
@@ -75,11 +56,7 @@ impl Tcp<SynSent> {
         let control = segment.control;
         if control.ack() && !self.tcb.snd.is_new_ack(segment.ack) {
             // First: SEG.ACK =< ISS or SEG.ACK > SND.NXT.
-            let answer = if control.rst() {
-                Answer::Nothing
-            } else {
-                Answer::Rst
-            };
+            let answer = if control.rst() { Answer::Nothing } else { Answer::Rst };
             return Reaction::NotAcceptable(segment, answer);
         }
         if control.rst() {
@@ -89,10 +66,7 @@ impl Tcp<SynSent> {
             }
             return Reaction::NotAcceptable(segment, Answer::Nothing);
         }
-        let judged = Judged {
-            segment,
-            trim: Trim::Whole,
-        };
+        let judged = Judged { segment, trim: Trim::Whole };
         match (control.syn(), control.ack()) {
             // Fourth.
             (true, true) => Reaction::Acceptable(SynSentVerdict::Answered(AnswersSyn(judged))),
@@ -108,8 +82,11 @@ impl Tcp<SynSent> {
     }
 
     /// What is due.
-    pub fn poll(&self, now: Instant) -> Poll<HandshakeDue> {
-        self.tcb.poll_handshake(now)
+    pub fn poll(&self, now: Instant) -> Poll<SynSentDue> {
+        self.tcb.poll_handshake(now).map(|work| match work {
+            HandshakeWork::Retransmit => SynSentDue::Retransmit,
+            HandshakeWork::GiveUp => SynSentDue::GiveUp,
+        })
     }
 
     /// Our SYN again.
@@ -135,11 +112,7 @@ impl Tcp<SynSent> {
     }
 
     /// To SYN-RECEIVED (RFC 9293 §3.10.7.3, fourth): <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>.
-    pub fn syn_received(
-        mut self,
-        CrossesSyn(judged): CrossesSyn,
-        now: Instant,
-    ) -> (Tcp<SynReceived>, SynAck) {
+    pub fn syn_received(mut self, CrossesSyn(judged): CrossesSyn, now: Instant) -> (Tcp<SynReceived>, SynAck) {
         let options = self.tcb.take_syn(&judged.segment);
         self.tcb.rcv.hold_early_text(&judged.segment.payload);
         self.tcb.snd.syn_sent_again(now);

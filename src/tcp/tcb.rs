@@ -27,6 +27,15 @@ pub(super) enum Work {
     GiveUp,
 }
 
+/// What is due while our SYN is not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HandshakeWork {
+    /// Our SYN or SYN,ACK again.
+    Retransmit,
+    /// The peer has not answered for too long.
+    GiveUp,
+}
+
 /// All variables of a connection.
 #[derive(Debug)]
 pub struct Tcb {
@@ -46,24 +55,11 @@ pub struct Tcb {
 
 impl Tcb {
     /// The block of a connection whose SYN or SYN,ACK is about to be sent.
-    pub(super) fn new(
-        local: SocketAddrV4,
-        remote: SocketAddrV4,
-        config: Config,
-        iss: SeqNum,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(local: SocketAddrV4, remote: SocketAddrV4, config: Config, iss: SeqNum, now: Instant) -> Self {
         let snd = Sender::new(iss, &config, now);
         // RCV.NXT and IRS mean nothing before the peer's SYN.
         let rcv = Receiver::new(SeqNum::default(), receiver_config(&config, snd.mss(), None));
-        Self {
-            local,
-            remote,
-            config,
-            snd,
-            rcv,
-            throttle: Throttle::new(now),
-        }
+        Self { local, remote, config, snd, rcv, throttle: Throttle::new(now) }
     }
 
     /// Learns from the peer's SYN, and returns the options that answer its options.
@@ -73,10 +69,7 @@ impl Tcb {
         self.rcv = Receiver::new(syn.seq, config);
         // RFC 7323 §2.2: the option only answers the option.
         let window_scale = syn.options.window_scale.map(|_| config.scale.shift);
-        Options {
-            mss: Some(self.config.rcv_mss()),
-            window_scale,
-        }
+        Options { mss: Some(self.config.rcv_mss()), window_scale }
     }
 
     /// Takes the acknowledgement, the text and the FIN of a segment that passed the checks.
@@ -85,20 +78,25 @@ impl Tcb {
         self.rcv.take(segment, trim, now);
     }
 
+    /// What is due while our SYN is not acknowledged, or when something will be.
+    pub(super) fn poll_handshake(&self, now: Instant) -> Poll<HandshakeWork> {
+        if self.snd.gives_up(now) {
+            Poll::Now(HandshakeWork::GiveUp)
+        } else if self.snd.syn_is_due(now) {
+            Poll::Now(HandshakeWork::Retransmit)
+        } else {
+            self.snd.deadline().map_or(Poll::Never, Poll::At)
+        }
+    }
+
     /// What is due, or when something will be.
     pub(super) fn poll(&self, now: Instant) -> Poll<Work> {
         if self.snd.gives_up(now) {
             return Poll::Now(Work::GiveUp);
         }
         match self.snd.due(now) {
-            Some(Outgoing {
-                ending: Ending::Fin,
-                ..
-            }) => return Poll::Now(Work::Fin),
-            Some(Outgoing {
-                ending: Ending::Open,
-                ..
-            }) => return Poll::Now(Work::Segment),
+            Some(Outgoing { ending: Ending::Fin, .. }) => return Poll::Now(Work::Fin),
+            Some(Outgoing { ending: Ending::Open, .. }) => return Poll::Now(Work::Segment),
             None => {}
         }
         if self.rcv.ack_is_due(now) {
@@ -110,29 +108,14 @@ impl Tcb {
     /// The next segment: the one that is due, or an ACK.
     pub(super) fn transmit(&mut self, now: Instant) -> Ack {
         match self.snd.due(now) {
-            Some(
-                outgoing @ Outgoing {
-                    ending: Ending::Open,
-                    ..
-                },
-            ) => Ack::mark(self.emit(&outgoing, now)),
-            Some(Outgoing {
-                ending: Ending::Fin,
-                ..
-            })
-            | None => self.ack(),
+            Some(outgoing @ Outgoing { ending: Ending::Open, .. }) => Ack::mark(self.emit(&outgoing, now)),
+            Some(Outgoing { ending: Ending::Fin, .. }) | None => self.ack(),
         }
     }
 
     /// The next segment with our FIN: the one that is due, or the FIN again.
     pub(super) fn transmit_fin(&mut self, now: Instant) -> FinAck {
-        if let Some(
-            outgoing @ Outgoing {
-                ending: Ending::Fin,
-                ..
-            },
-        ) = self.snd.due(now)
-        {
+        if let Some(outgoing @ Outgoing { ending: Ending::Fin, .. }) = self.snd.due(now) {
             return FinAck::mark(self.emit(&outgoing, now));
         }
         let fin = self.snd.fin_again(now);
@@ -148,22 +131,14 @@ impl Tcb {
     /// <SEQ=SND.NXT><CTL=RST> (RFC 9293 §3.10.5).
     pub(super) fn rst(&self) -> Rst {
         let seq = self.snd.snd_nxt();
-        Rst::mark(Segment {
-            seq,
-            control: Control::RST,
-            ..self.blank()
-        })
+        Rst::mark(Segment { seq, control: Control::RST, ..self.blank() })
     }
 
     /// A segment of text, which counts as sent.
     fn emit(&mut self, outgoing: &Outgoing, now: Instant) -> Segment {
         let payload = self.snd.copy_text(outgoing);
         // RFC 9293 §3.9.1.2 (MUST-61).
-        let push = if self.snd.is_last(outgoing) {
-            Control::PSH
-        } else {
-            Control::NONE
-        };
+        let push = if self.snd.is_last(outgoing) { Control::PSH } else { Control::NONE };
         self.snd.sent(outgoing, now);
         self.segment(outgoing.seq, Control::ACK | push, payload)
     }
@@ -171,23 +146,12 @@ impl Tcb {
     /// A segment with our RCV.NXT and window, which pays the ACK owed.
     fn segment(&mut self, seq: SeqNum, control: Control, payload: Vec<u8>) -> Segment {
         let (ack, wnd) = self.rcv.acknowledge();
-        Segment {
-            seq,
-            ack,
-            control,
-            wnd,
-            payload,
-            ..self.blank()
-        }
+        Segment { seq, ack, control, wnd, payload, ..self.blank() }
     }
 
     /// A segment with our ports and nothing else.
     pub(super) fn blank(&self) -> Segment {
-        Segment {
-            src_port: self.local.port(),
-            dst_port: self.remote.port(),
-            ..Segment::default()
-        }
+        Segment { src_port: self.local.port(), dst_port: self.remote.port(), ..Segment::default() }
     }
 }
 
@@ -205,15 +169,7 @@ pub(super) fn refusal_of(segment: &Segment) -> Rst {
 /// What the receiver has to know, for a peer that sent this window scale option.
 fn receiver_config(config: &Config, mss: u32, window_scale: Option<u8>) -> ReceiverConfig {
     let buff_bytes = config.rcv_buff_bytes;
-    let unscaled = Scale {
-        shift: 0,
-        storage_bytes: buff_bytes,
-    };
+    let unscaled = Scale { shift: 0, storage_bytes: buff_bytes };
     let scale = window_scale.map_or(unscaled, |_| Scale::of(buff_bytes));
-    ReceiverConfig {
-        buff_bytes,
-        scale,
-        mss,
-        delayed_ack: config.delayed_ack,
-    }
+    ReceiverConfig { buff_bytes, scale, mss, delayed_ack: config.delayed_ack }
 }

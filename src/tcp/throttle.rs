@@ -22,10 +22,7 @@ pub(super) struct Throttle {
 impl Throttle {
     /// Nothing sent yet.
     pub(super) const fn new(now: Instant) -> Self {
-        Self {
-            since: now,
-            sent: 0,
-        }
+        Self { since: now, sent: 0 }
     }
 
     /// Whether one more may be sent.

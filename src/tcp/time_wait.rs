@@ -51,9 +51,7 @@ impl Tcp<TimeWait> {
     /// Decides what a segment is (RFC 9293 §3.10.7.4).
     pub fn judge(&self, segment: Segment, now: Instant) -> Reaction<Reopens> {
         // RFC 9293 §3.6.1 (MAY-2): a SYN past all that the peer has sent. Here goes the finer test by timestamps (RFC 6191).
-        let kind = segment
-            .control
-            .without(Control::PSH | Control::URG | Control::ECE | Control::CWR);
+        let kind = segment.control.without(Control::PSH | Control::URG | Control::ECE | Control::CWR);
         if kind == Control::SYN && segment.seq.is_after(self.tcb.rcv.rcv_nxt()) {
             return Reaction::Acceptable(Reopens(Judged::whole(segment)));
         }
@@ -72,8 +70,7 @@ impl Tcp<TimeWait> {
         if self.state.expires_at <= now {
             return Poll::Now(TimeWaitDue::Expired);
         }
-        earlier(Some(self.state.expires_at), self.tcb.rcv.ack_deadline())
-            .map_or(Poll::Never, Poll::At)
+        earlier(Some(self.state.expires_at), self.tcb.rcv.ack_deadline()).map_or(Poll::Never, Poll::At)
     }
 
     /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>.

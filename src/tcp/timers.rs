@@ -4,11 +4,7 @@ use smoltcp::time::{Duration, Instant};
 
 /// The time since `since`, none if that is still to come.
 pub(super) fn elapsed(now: Instant, since: Instant) -> Duration {
-    if now <= since {
-        Duration::from_micros(0)
-    } else {
-        now - since
-    }
+    if now <= since { Duration::from_micros(0) } else { now - since }
 }
 
 /// The earlier of two deadlines.

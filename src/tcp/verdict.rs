@@ -93,10 +93,7 @@ impl From<Reopens> for Segment {
 impl Judged {
     /// A segment that is not cut.
     pub(super) const fn whole(segment: Segment) -> Self {
-        Self {
-            segment,
-            trim: Trim::Whole,
-        }
+        Self { segment, trim: Trim::Whole }
     }
 }
 
@@ -124,11 +121,7 @@ impl Tcb {
     /// # Errors
     ///
     /// The segment did not pass.
-    pub(super) fn check_sequence_and_rst(
-        &self,
-        segment: Segment,
-        now: Instant,
-    ) -> Result<Segment, Refusal> {
+    pub(super) fn check_sequence_and_rst(&self, segment: Segment, now: Instant) -> Result<Segment, Refusal> {
         let fit = self.rcv.fit(&segment);
         if segment.control.rst() {
             return Err(self.judge_rst(segment, fit, now));
@@ -186,11 +179,7 @@ impl Tcb {
 
     /// An ACK is owed for the segment, unless too many were already sent.
     pub(super) fn owes_ack(&self, segment: Segment, now: Instant) -> Refusal {
-        let answer = if !is_throttled(&segment) || self.throttle.allows(now) {
-            Answer::Ack
-        } else {
-            Answer::Nothing
-        };
+        let answer = if !is_throttled(&segment) || self.throttle.allows(now) { Answer::Ack } else { Answer::Nothing };
         Refusal::NotAcceptable(segment, answer)
     }
 

@@ -5,11 +5,12 @@ use super::seq::SeqNum;
 /// The largest shift count (RFC 7323 §2.3).
 pub(super) const MAX_SHIFT: u8 = 14;
 
-/// How many times an announcement may be rounded up before the window has to open again.
+/// How many announcements may be rounded up before the window has to open again.
 ///
 /// With window scaling only multiples of 2^shift can be announced. Rounding down would move the right edge to the left, so we round up
-/// and keep this many roundings of room beside the buffer; text for which even that is not enough is not taken.
-const ROUNDINGS: usize = 256;
+/// and keep this many roundings of room beside the buffer: enough for segments of 100 octets, each acknowledged, in 256 KiB. When it
+/// is used up, we round down, but go on taking what was promised (RFC 7323 §2.4).
+const ROUNDINGS: usize = 4096;
 
 /// The part of table 6 that a segment falls into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +31,7 @@ pub(super) fn fit(seq: SeqNum, seg_len: u32, rcv_nxt: SeqNum, rcv_wnd: u32) -> F
         // RFC 9293 §3.10.7.4: special allowance should be made to accept valid ACKs, URGs, and RSTs.
         (_, 0) if seq == rcv_nxt => return Fit::AtZeroWindow,
         (_, 0) => false,
-        (_, _) => {
-            seq.is_in_window(rcv_nxt, rcv_wnd)
-                || (seq + (seg_len - 1)).is_in_window(rcv_nxt, rcv_wnd)
-        }
+        (_, _) => seq.is_in_window(rcv_nxt, rcv_wnd) || (seq + (seg_len - 1)).is_in_window(rcv_nxt, rcv_wnd),
     };
     if inside { Fit::Inside } else { Fit::Outside }
 }
@@ -50,12 +48,8 @@ pub(super) struct Scale {
 impl Scale {
     /// The smallest scale that announces a buffer of this size.
     pub(super) fn of(buff_bytes: usize) -> Self {
-        let mut scale = Self {
-            shift: 0,
-            storage_bytes: buff_bytes,
-        };
-        while scale.storage_bytes > usize::from(u16::MAX) << scale.shift && scale.shift < MAX_SHIFT
-        {
+        let mut scale = Self { shift: 0, storage_bytes: buff_bytes };
+        while scale.storage_bytes > usize::from(u16::MAX) << scale.shift && scale.shift < MAX_SHIFT {
             scale.shift += 1;
             scale.storage_bytes = buff_bytes + (ROUNDINGS << scale.shift);
         }
@@ -66,25 +60,25 @@ impl Scale {
 /// The right edge of the window: what has been announced, and what is worth announcing.
 #[derive(Debug)]
 pub(super) struct Announced {
-    /// RCV.NXT + RCV.WND: the first number that nobody was told to send. It never moves to the left (SHLD-14).
+    /// RCV.NXT + RCV.WND: the first number that nobody was told to send. It never moves to the left (SHLD-14), and there is storage
+    /// for all before it.
     right: SeqNum,
     /// Rcv.Wind.Shift.
     shift: u8,
     /// RCV.BUFF: the octets that the user's text may take.
     buff: u32,
+    /// The octets that can be kept, roundings included.
+    storage: u32,
     /// Moving the right edge by less is not worthwhile (RFC 9293 §3.8.6.2.2, MUST-39): min(Fr * RCV.BUFF, Eff.snd.MSS), Fr = 1/2.
     threshold: u32,
 }
 
 impl Announced {
     /// Nothing announced yet.
-    pub(super) fn new(rcv_nxt: SeqNum, shift: u8, buff: u32, mss: u32) -> Self {
-        Self {
-            right: rcv_nxt,
-            shift,
-            buff,
-            threshold: mss.min(buff / 2).max(1),
-        }
+    pub(super) fn new(rcv_nxt: SeqNum, buff_bytes: usize, scale: Scale, mss: u32) -> Self {
+        let buff = in_window_units(buff_bytes);
+        let storage = in_window_units(scale.storage_bytes).max(buff);
+        Self { right: rcv_nxt, shift: scale.shift, buff, storage, threshold: mss.min(buff / 2).max(1) }
     }
 
     /// The right edge.
@@ -94,22 +88,14 @@ impl Announced {
 
     /// RCV.WND, seen from this RCV.NXT.
     pub(super) fn rcv_wnd(&self, rcv_nxt: SeqNum) -> u32 {
-        if self.right.is_before(rcv_nxt) {
-            0
-        } else {
-            self.right.distance_from(rcv_nxt)
-        }
+        if self.right.is_before(rcv_nxt) { 0 } else { self.right.distance_from(rcv_nxt) }
     }
 
     /// How far the right edge could move, `unread` octets waiting for the user.
     fn gain(&self, rcv_nxt: SeqNum, unread: u32) -> u32 {
         let largest = u32::from(u16::MAX) << self.shift;
         let possible = rcv_nxt + self.buff.saturating_sub(unread).min(largest);
-        if possible.is_after(self.right) {
-            possible.distance_from(self.right)
-        } else {
-            0
-        }
+        if possible.is_after(self.right) { possible.distance_from(self.right) } else { 0 }
     }
 
     /// The window field of a SYN, which is never scaled (RFC 7323 §2.2).
@@ -124,16 +110,16 @@ impl Announced {
         let unit = 1_u32 << self.shift;
         let gain = self.gain(rcv_nxt, unread);
         let promised = self.rcv_wnd(rcv_nxt);
-        let at_least = promised.div_ceil(unit);
+        let rounded_up = promised.div_ceil(unit);
         let units = if gain >= self.threshold {
-            ((promised + gain) / unit).max(at_least)
+            ((promised + gain) / unit).max(rounded_up)
+        } else if rounded_up * unit <= self.storage.saturating_sub(unread) {
+            rounded_up
         } else {
-            at_least
+            promised / unit
         };
         let field = u16::try_from(units).unwrap_or(u16::MAX);
-        self.right = self
-            .right
-            .later_of(rcv_nxt + (u32::from(field) << self.shift));
+        self.right = self.right.later_of(rcv_nxt + (u32::from(field) << self.shift));
         field
     }
 
@@ -142,6 +128,12 @@ impl Announced {
         let short = self.threshold.max(self.buff / 8);
         self.rcv_wnd(rcv_nxt) < short && self.gain(rcv_nxt, unread) >= self.threshold
     }
+}
+
+/// A number of octets, as large as a window can be.
+fn in_window_units(bytes: usize) -> u32 {
+    const LARGEST: u32 = (u16::MAX as u32) << MAX_SHIFT;
+    u32::try_from(bytes).unwrap_or(LARGEST).min(LARGEST)
 }
 
 #[cfg(test)]
@@ -182,45 +174,57 @@ mod tests {
     fn scale_is_the_smallest_that_fits() {
         assert_eq!(Scale::of(65_535).shift, 0);
         assert_eq!(Scale::of(65_536).shift, 1);
-        assert_eq!(
-            Scale::of(256 * 1024),
-            Scale {
-                shift: 3,
-                storage_bytes: 256 * 1024 + 2048
-            }
-        );
+        assert_eq!(Scale::of(256 * 1024), Scale { shift: 3, storage_bytes: 256 * 1024 + 8 * 4096 });
         assert_eq!(Scale::of(usize::MAX / 2).shift, MAX_SHIFT);
     }
 
-    #[test]
-    fn right_edge_never_moves_left_and_is_bounded_while_nobody_reads() {
-        for step in [1, 3, 7, 8, 100, 1459, 1460] {
-            let scale = Scale::of(256 * 1024);
-            let mut rcv_nxt = SeqNum::new(u32::MAX - 1000);
-            let mut announced = Announced::new(rcv_nxt, scale.shift, 256 * 1024, 1460);
-            announced.announce_unscaled(rcv_nxt);
-            let (start, mut unread, mut seen) = (rcv_nxt, 0, announced.right());
-            while unread + step <= u32::try_from(scale.storage_bytes).unwrap()
-                && announced.rcv_wnd(rcv_nxt) >= step
-            {
-                rcv_nxt = rcv_nxt + step;
-                unread += step;
-                let field = announced.announce(rcv_nxt, unread);
-                let on_the_wire = rcv_nxt + (u32::from(field) << scale.shift);
-                assert!(on_the_wire.is_at_or_after(seen));
-                seen = on_the_wire;
+    /// Announces after every `step` octets that arrive and are not read; returns the furthest that the edge moved back on the wire.
+    fn furthest_retraction(step: u32) -> u32 {
+        let scale = Scale::of(256 * 1024);
+        let mut rcv_nxt = SeqNum::new(u32::MAX - 1000);
+        let mut announced = Announced::new(rcv_nxt, 256 * 1024, scale, 1460);
+        announced.announce_unscaled(rcv_nxt);
+        let end = rcv_nxt + u32::try_from(scale.storage_bytes).unwrap();
+        let (mut unread, mut seen, mut furthest) = (0, announced.right(), 0);
+        while announced.rcv_wnd(rcv_nxt) > 0 {
+            let arrived = step.min(announced.rcv_wnd(rcv_nxt));
+            rcv_nxt = rcv_nxt + arrived;
+            unread += arrived;
+            let field = announced.announce(rcv_nxt, unread);
+            let on_the_wire = rcv_nxt + (u32::from(field) << scale.shift);
+            assert!(announced.right().is_at_or_after(on_the_wire), "what is announced is promised");
+            assert!(announced.right().is_at_or_before(end), "what is promised can be kept");
+            if on_the_wire.is_before(seen) {
+                furthest = furthest.max(seen.distance_from(on_the_wire));
             }
-            assert!(
-                announced.right().distance_from(start)
-                    <= u32::try_from(scale.storage_bytes).unwrap() + 8
-            );
+            seen = seen.later_of(on_the_wire);
         }
+        furthest
+    }
+
+    #[test]
+    fn right_edge_never_moves_left_through_rounding() {
+        for step in [100, 536, 1459, 1460, 2920, 60_000] {
+            assert_eq!(furthest_retraction(step), 0, "step {step}");
+        }
+    }
+
+    #[test]
+    fn floods_of_tiny_segments_cost_less_than_one_unit() {
+        for step in [1, 3, 7, 8, 9, 50] {
+            assert!(furthest_retraction(step) < 8, "step {step}");
+        }
+    }
+
+    /// A window without scaling, for an MSS of 1000.
+    fn unscaled(rcv_nxt: SeqNum, buff_bytes: usize) -> Announced {
+        Announced::new(rcv_nxt, buff_bytes, Scale { shift: 0, storage_bytes: buff_bytes }, 1000)
     }
 
     #[test]
     fn must_39_edge_moves_by_a_segment_or_not_at_all() {
         let nxt = SeqNum::new(0);
-        let mut announced = Announced::new(nxt, 0, 10_000, 1000);
+        let mut announced = unscaled(nxt, 10_000);
         assert_eq!(announced.announce(nxt, 0), 10_000);
         let nxt = nxt + 10_000;
         assert_eq!(announced.announce(nxt, 10_000), 0);
@@ -233,7 +237,7 @@ mod tests {
     #[test]
     fn must_39_half_of_a_small_buffer_is_enough() {
         let nxt = SeqNum::new(0);
-        let mut announced = Announced::new(nxt, 0, 100, 1000);
+        let mut announced = unscaled(nxt, 100);
         announced.announce(nxt, 0);
         let nxt = nxt + 100;
         assert!(!announced.update_is_due(nxt, 51));
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     fn peer_with_room_enough_hears_nothing() {
         let nxt = SeqNum::new(0);
-        let mut announced = Announced::new(nxt, 3, 256 * 1024, 1460);
+        let mut announced = Announced::new(nxt, 256 * 1024, Scale::of(256 * 1024), 1460);
         announced.announce_unscaled(nxt);
         assert!(!announced.update_is_due(nxt, 0));
     }
