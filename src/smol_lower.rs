@@ -5,7 +5,6 @@
 //! connection's thread ◄─ Inbox ── Table ── run (IP thread) ◄── device
 //! ```
 
-mod closed;
 mod error;
 mod inbox;
 mod ip;
@@ -25,14 +24,12 @@ use smoltcp::wire::Ipv4Packet;
 pub use error::{DeviceError, ListenError};
 pub use inbox::{Arrival, Backlog, Inbox};
 pub use link::{BadLink, Impairment, LinkEnd, perfect};
-pub use table::{
-    BACKLOG, INBOX_BYTES, INBOX_SEGMENTS, MAX_CONNECTIONS, MAX_HALF_OPEN, SEGMENT_OVERHEAD_BYTES,
-};
+pub use table::{BACKLOG, INBOX_BYTES, INBOX_SEGMENTS, MAX_CONNECTIONS, MAX_HALF_OPEN, SEGMENT_OVERHEAD_BYTES};
 
+use crate::tcp::TcpClosed;
 use crate::tcp::segment::Segment;
-use closed::TcpClosed;
 use ip::Host;
-use table::{Offered, Place, Table};
+use table::{Key, Offered, Place, Table};
 use tun::Tun;
 use wire::{IpLayer, Wire};
 
@@ -55,12 +52,7 @@ pub struct LowerConfig {
 impl Default for LowerConfig {
     /// What `up.sh` makes; 192.0.2.0/24 is set aside for examples (RFC 5737), 64 is the Internet's default time to live.
     fn default() -> Self {
-        Self {
-            device: "tun-st".to_owned(),
-            address: Ipv4Addr::new(192, 0, 2, 2),
-            prefix_len: 24,
-            ttl: 64,
-        }
+        Self { device: "tun-st".to_owned(), address: Ipv4Addr::new(192, 0, 2, 2), prefix_len: 24, ttl: 64 }
     }
 }
 
@@ -77,10 +69,8 @@ impl LowerConfig {
 
     /// Our own address, checked.
     fn host(&self) -> Result<Host, DeviceError> {
-        Host::new(self.address, self.prefix_len).ok_or(DeviceError::Address {
-            address: self.address,
-            prefix_len: self.prefix_len,
-        })
+        Host::new(self.address, self.prefix_len)
+            .ok_or(DeviceError::Address { address: self.address, prefix_len: self.prefix_len })
     }
 }
 
@@ -132,9 +122,7 @@ impl SmolLower {
             stop: AtomicBool::new(false),
             broken: OnceLock::new(),
         };
-        Self {
-            shared: Arc::new(shared),
-        }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Our own address.
@@ -159,9 +147,7 @@ impl SmolLower {
         let shared = &self.shared;
         let header = ip::header(self.address(), remote, shared.ttl, tcp_bytes.len());
         let Some(header) = header else {
-            return Err(DeviceError::TooLong {
-                tcp_bytes: tcp_bytes.len(),
-            });
+            return Err(DeviceError::TooLong { tcp_bytes: tcp_bytes.len() });
         };
         let sent = shared.wire.transmit(&header, tcp_bytes);
         if let Err(error) = &sent {
@@ -177,6 +163,12 @@ impl SmolLower {
     pub fn listen(&self, port: u16) -> Result<Backlog, ListenError> {
         let (arrivals, serial) = self.table().listen(port)?;
         Ok(Backlog::new(self.clone(), port, serial, arrivals))
+    }
+
+    /// Ends a connection's inbox, so that its session ends and another can have its place.
+    pub fn evict(&self, remote: SocketAddrV4, local_port: u16) {
+        let route = self.table().evict(Key { remote, local_port });
+        drop(route);
     }
 
     /// The IP thread: takes packets and hands them on until it is stopped or the device fails; then all inboxes and backlogs end.
@@ -197,6 +189,12 @@ impl SmolLower {
             }
         }
         Ok(())
+    }
+
+    /// Whether [`SmolLower::run`] has ended, so that nothing arrives any more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.table().is_closed()
     }
 
     /// Makes [`SmolLower::run`] return, within about 100 ms.
@@ -224,6 +222,12 @@ impl SmolLower {
         }
     }
 
+    /// Lets a segment arrive, for tests of what lies above.
+    #[cfg(test)]
+    pub(crate) fn arrive(&self, remote: SocketAddrV4, segment: Segment) {
+        self.route(remote, segment).unwrap();
+    }
+
     /// Hands a segment to its connection, to a listening session, or answers it as the CLOSED state does.
     fn route(&self, remote: SocketAddrV4, segment: Segment) -> Result<(), DeviceError> {
         let offered = self.table().offer(remote, segment); // unlocked again from here on
@@ -234,18 +238,9 @@ impl SmolLower {
                 Ok(())
             }
             Offered::Unclaimed(segment) => self.answer_as_closed(remote, &segment),
-            Offered::Listening {
-                backlog,
-                segment,
-                connection,
-            } => {
-                let inbox =
-                    connection.map(|(place, segments)| Inbox::new(self.clone(), place, segments));
-                let arrival = Arrival {
-                    remote,
-                    segment,
-                    inbox,
-                };
+            Offered::Listening { backlog, segment, connection } => {
+                let inbox = connection.map(|(place, segments)| Inbox::new(self.clone(), place, segments));
+                let arrival = Arrival { remote, segment, inbox };
                 if backlog.try_send(arrival).is_err() {
                     debug!("segment from {remote} dropped: nobody listens just now");
                 }
@@ -289,10 +284,7 @@ impl SmolLower {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.shared
-            .table
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -350,11 +342,7 @@ mod tests {
 
     /// Echo request with this much data, in fragments of at most `fragment_bytes`.
     fn echo_request(data: &[u8], fragment_bytes: usize) -> Vec<Vec<u8>> {
-        let echo = Icmpv4Repr::EchoRequest {
-            ident: 1,
-            seq_no: 2,
-            data,
-        };
+        let echo = Icmpv4Repr::EchoRequest { ident: 1, seq_no: 2, data };
         let mut icmp = vec![0; echo.buffer_len()];
         let checksums = ChecksumCapabilities::default();
         echo.emit(&mut Icmpv4Packet::new_unchecked(&mut icmp[..]), &checksums);
@@ -373,13 +361,8 @@ mod tests {
     }
 
     fn fragment(protocol: IpProtocol, piece: &[u8], offset: usize, more: bool) -> Vec<u8> {
-        let repr = Ipv4Repr {
-            src_addr: PEER,
-            dst_addr: US,
-            next_header: protocol,
-            payload_len: piece.len(),
-            hop_limit: 64,
-        };
+        let repr =
+            Ipv4Repr { src_addr: PEER, dst_addr: US, next_header: protocol, payload_len: piece.len(), hop_limit: 64 };
         let mut bytes = vec![0; 20 + piece.len()];
         let mut packet = Ipv4Packet::new_unchecked(&mut bytes[..]);
         repr.emit(&mut packet, &ChecksumCapabilities::default());
@@ -512,8 +495,7 @@ mod tests {
             let (src, dst) = (src.parse().unwrap(), dst.parse().unwrap());
             for port in [555, 81] {
                 let mut bytes = packet(1000, port, SYN, b"").split_off(20);
-                TcpPacket::new_unchecked(&mut bytes[..])
-                    .fill_checksum(&Ipv4Addr::into(src), &Ipv4Addr::into(dst));
+                TcpPacket::new_unchecked(&mut bytes[..]).fill_checksum(&Ipv4Addr::into(src), &Ipv4Addr::into(dst));
                 let header = ip::header(src, dst, 64, bytes.len()).unwrap();
                 peer.transmit([&header[..], &bytes].concat()).unwrap();
             }
@@ -558,8 +540,7 @@ mod tests {
         let (_lower, peer, _ip_thread) = served();
         for protocol in [IpProtocol::Icmp, IpProtocol::Tcp, IpProtocol::Udp] {
             for (offset, bytes) in [(65_528, 8), (65_512, 4), (65_528, 65_515), (8, 65_515)] {
-                peer.transmit(fragment(protocol, &vec![1; bytes], offset, false))
-                    .unwrap();
+                peer.transmit(fragment(protocol, &vec![1; bytes], offset, false)).unwrap();
                 for piece in fragments(protocol, &vec![1; offset], 32_000) {
                     let mut piece = piece;
                     let mut packet = Ipv4Packet::new_unchecked(&mut piece[..]);
@@ -648,10 +629,7 @@ mod tests {
     #[test]
     fn an_address_of_no_host_is_refused() {
         let (ours, _peer) = LinkEnd::pair(1500, perfect(), perfect());
-        let config = LowerConfig {
-            address: Ipv4Addr::new(224, 0, 0, 1),
-            ..LowerConfig::default()
-        };
+        let config = LowerConfig { address: Ipv4Addr::new(224, 0, 0, 1), ..LowerConfig::default() };
         let error = SmolLower::over_link(ours, &config).unwrap_err();
         assert!(matches!(error, DeviceError::Address { .. }), "{error}");
     }

@@ -84,38 +84,26 @@ pub enum DeviceError {
 impl fmt::Display for DeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name { device } => write!(
-                f,
-                "{device:?} is not a device name: 1 to 15 letters, digits, '-', '_' and '.'"
-            ),
-            Self::Address {
-                address,
-                prefix_len,
-            } => write!(f, "{address}/{prefix_len} is not an address for a host"),
+            Self::Name { device } => {
+                write!(f, "{device:?} is not a device name: 1 to 15 letters, digits, '-', '_' and '.'")
+            }
+            Self::Address { address, prefix_len } => write!(f, "{address}/{prefix_len} is not an address for a host"),
             Self::NoDriver { source } => write!(
                 f,
                 "cannot open /dev/net/tun ({source}); load the driver with `sudo modprobe tun`, or pass it into the container"
             ),
-            Self::NoPermission { source } => write!(
-                f,
-                "cannot open /dev/net/tun ({source}); let this user read and write it, or run as root"
-            ),
-            Self::Missing { device } => write!(
-                f,
-                "there is no TUN device {device}; make it with `sudo ./up.sh`"
-            ),
+            Self::NoPermission { source } => {
+                write!(f, "cannot open /dev/net/tun ({source}); let this user read and write it, or run as root")
+            }
+            Self::Missing { device } => write!(f, "there is no TUN device {device}; make it with `sudo ./up.sh`"),
             Self::Busy { device } => write!(
                 f,
                 "another program is attached to {device}; stop it, or make a second device with `sudo SESSION_TCP_DEVICE=… ./up.sh`"
             ),
-            Self::NotOurs { device } => write!(
-                f,
-                "{device} belongs to another user; make it anew with `sudo ./up.sh down` and `sudo ./up.sh`"
-            ),
-            Self::NotTun { device } => write!(
-                f,
-                "{device} is not a TUN device; make one with `sudo ./up.sh`"
-            ),
+            Self::NotOurs { device } => {
+                write!(f, "{device} belongs to another user; make it anew with `sudo ./up.sh down` and `sudo ./up.sh`")
+            }
+            Self::NotTun { device } => write!(f, "{device} is not a TUN device; make one with `sudo ./up.sh`"),
             Self::LinkDown { device } => {
                 write!(f, "{device} is down; bring it up with `sudo ./up.sh`")
             }
@@ -124,16 +112,9 @@ impl fmt::Display for DeviceError {
             }
             Self::PeerGone => write!(f, "the other end of the link is gone"),
             Self::TooLong { tcp_bytes } => {
-                write!(
-                    f,
-                    "a segment of {tcp_bytes} bytes does not fit into an IPv4 packet"
-                )
+                write!(f, "a segment of {tcp_bytes} bytes does not fit into an IPv4 packet")
             }
-            Self::Io {
-                device,
-                action,
-                source,
-            } => write!(f, "cannot {action} {device}: {source}"),
+            Self::Io { device, action, source } => write!(f, "cannot {action} {device}: {source}"),
         }
     }
 }

@@ -21,21 +21,9 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn new(
-        lower: SmolLower,
-        port: u16,
-        serial: u64,
-        arrivals: Receiver<Arrival>,
-    ) -> Self {
-        let listening = Arc::new(Listening {
-            lower,
-            port,
-            serial,
-        });
-        Self {
-            arrivals,
-            listening,
-        }
+    pub(super) fn new(lower: SmolLower, port: u16, serial: u64, arrivals: Receiver<Arrival>) -> Self {
+        let listening = Arc::new(Listening { lower, port, serial });
+        Self { arrivals, listening }
     }
 
     /// Where the arrivals come out; bounded, several threads may wait on it.
@@ -88,11 +76,7 @@ pub struct Inbox {
 
 impl Inbox {
     pub(super) fn new(lower: SmolLower, place: Place, segments: Receiver<Segment>) -> Self {
-        Self {
-            segments,
-            place,
-            lower,
-        }
+        Self { segments, place, lower }
     }
 
     /// Where the connection's segments come out; bounded, what does not fit is lost as on the way.

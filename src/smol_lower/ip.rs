@@ -25,10 +25,7 @@ impl Host {
         if prefix_len > 32 {
             return None;
         }
-        let host = Self {
-            address,
-            prefix_len,
-        };
+        let host = Self { address, prefix_len };
         (host.is_unicast(address) && !address.is_loopback()).then_some(host)
     }
 
@@ -56,9 +53,7 @@ impl Host {
 
     /// Whether the address is the first or the last of our network, which are not hosts' (RFC 1122 §3.2.1.3; RFC 3021 for /31).
     fn is_network_or_broadcast(self, address: Ipv4Addr) -> bool {
-        let host_mask = u32::MAX
-            .checked_shr(u32::from(self.prefix_len))
-            .unwrap_or(0);
+        let host_mask = u32::MAX.checked_shr(u32::from(self.prefix_len)).unwrap_or(0);
         if host_mask <= 1 {
             return false;
         }
@@ -69,28 +64,15 @@ impl Host {
 }
 
 /// The header of one unfragmented packet with a TCP segment of `tcp_bytes`, `None` if it is too long.
-pub(super) fn header(
-    src: Ipv4Addr,
-    dst: Ipv4Addr,
-    ttl: u8,
-    tcp_bytes: usize,
-) -> Option<[u8; HEADER_BYTES]> {
+pub(super) fn header(src: Ipv4Addr, dst: Ipv4Addr, ttl: u8, tcp_bytes: usize) -> Option<[u8; HEADER_BYTES]> {
     if tcp_bytes > MAX_PACKET_BYTES - HEADER_BYTES {
         return None;
     }
-    let repr = Ipv4Repr {
-        src_addr: src,
-        dst_addr: dst,
-        next_header: IpProtocol::Tcp,
-        payload_len: tcp_bytes,
-        hop_limit: ttl,
-    };
+    let repr =
+        Ipv4Repr { src_addr: src, dst_addr: dst, next_header: IpProtocol::Tcp, payload_len: tcp_bytes, hop_limit: ttl };
     let mut bytes = [0; HEADER_BYTES];
     // Sets DF; an identification of 0 is allowed for such an atomic datagram (RFC 6864 §4.1).
-    repr.emit(
-        &mut Ipv4Packet::new_unchecked(&mut bytes),
-        &ChecksumCapabilities::default(),
-    );
+    repr.emit(&mut Ipv4Packet::new_unchecked(&mut bytes), &ChecksumCapabilities::default());
     Some(bytes)
 }
 
@@ -102,24 +84,20 @@ pub(super) fn fragments(
     mtu_bytes: usize,
     ident: u16,
 ) -> impl Iterator<Item = ([u8; HEADER_BYTES], &[u8])> {
-    let (header, data) = packet
-        .split_first_chunk()
-        .unwrap_or((&[0; HEADER_BYTES], &[]));
+    let (header, data) = packet.split_first_chunk().unwrap_or((&[0; HEADER_BYTES], &[]));
     let piece_bytes = (mtu_bytes.saturating_sub(HEADER_BYTES) & !7).max(8);
-    (0_usize..)
-        .zip(data.chunks(piece_bytes))
-        .map(move |(index, piece)| {
-            let mut header = *header;
-            let mut fragment = Ipv4Packet::new_unchecked(&mut header);
-            let offset = index * piece_bytes;
-            fragment.set_total_len(wire_number(HEADER_BYTES + piece.len()));
-            fragment.set_ident(ident);
-            fragment.set_dont_frag(false);
-            fragment.set_more_frags(offset + piece.len() < data.len());
-            fragment.set_frag_offset(wire_number(offset));
-            fragment.fill_checksum();
-            (header, piece)
-        })
+    (0_usize..).zip(data.chunks(piece_bytes)).map(move |(index, piece)| {
+        let mut header = *header;
+        let mut fragment = Ipv4Packet::new_unchecked(&mut header);
+        let offset = index * piece_bytes;
+        fragment.set_total_len(wire_number(HEADER_BYTES + piece.len()));
+        fragment.set_ident(ident);
+        fragment.set_dont_frag(false);
+        fragment.set_more_frags(offset + piece.len() < data.len());
+        fragment.set_frag_offset(wire_number(offset));
+        fragment.fill_checksum();
+        (header, piece)
+    })
 }
 
 /// A length inside a packet as its header has it; no packet is longer than 65,535 bytes.
@@ -148,15 +126,7 @@ mod tests {
 
     #[test]
     fn only_unicast_addresses_of_others_are_sources() {
-        for good in [
-            "192.0.2.1",
-            "192.0.2.254",
-            "10.0.0.1",
-            "192.0.3.0",
-            "192.0.3.255",
-            "223.255.255.255",
-            "1.0.0.0",
-        ] {
+        for good in ["192.0.2.1", "192.0.2.254", "10.0.0.1", "192.0.3.0", "192.0.3.255", "223.255.255.255", "1.0.0.0"] {
             assert!(host().accepts_source(good.parse().unwrap()), "{good}");
         }
         for bad in [
@@ -194,22 +164,13 @@ mod tests {
             ("127.0.0.1", 8),
             ("192.0.2.2", 33),
         ] {
-            assert!(
-                Host::new(bad.parse().unwrap(), prefix_len).is_none(),
-                "{bad}"
-            );
+            assert!(Host::new(bad.parse().unwrap(), prefix_len).is_none(), "{bad}");
         }
     }
 
     #[test]
     fn headers_carry_df_ttl_and_a_checksum() {
-        let bytes = header(
-            Ipv4Addr::new(192, 0, 2, 2),
-            Ipv4Addr::new(192, 0, 2, 1),
-            64,
-            20,
-        )
-        .unwrap();
+        let bytes = header(Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(192, 0, 2, 1), 64, 20).unwrap();
         let packet = Ipv4Packet::new_unchecked(&bytes[..]);
         assert!(packet.verify_checksum() && packet.dont_frag() && !packet.more_frags());
         assert_eq!((packet.total_len(), packet.hop_limit()), (40, 64));

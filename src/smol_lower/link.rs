@@ -96,16 +96,8 @@ impl LinkEnd {
     pub fn pair(mtu_bytes: usize, there: Impairment, back: Impairment) -> (Self, Self) {
         let there = Arc::new(Pipe::new(there));
         let back = Arc::new(Pipe::new(back));
-        let first = Self {
-            incoming: Arc::clone(&back),
-            outgoing: Arc::clone(&there),
-            mtu_bytes,
-        };
-        let second = Self {
-            incoming: there,
-            outgoing: back,
-            mtu_bytes,
-        };
+        let first = Self { incoming: Arc::clone(&back), outgoing: Arc::clone(&there), mtu_bytes };
+        let second = Self { incoming: there, outgoing: back, mtu_bytes };
         (first, second)
     }
 
@@ -173,21 +165,14 @@ enum End {
 
 impl fmt::Debug for Pipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pipe")
-            .field("under_way", &self.lock().under_way.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Pipe").field("under_way", &self.lock().under_way.len()).finish_non_exhaustive()
     }
 }
 
 impl Pipe {
     fn new(impairment: Impairment) -> Self {
         Self {
-            state: Mutex::new(PipeState {
-                under_way: BTreeMap::new(),
-                sent: 0,
-                impairment,
-                end: End::Both,
-            }),
+            state: Mutex::new(PipeState { under_way: BTreeMap::new(), sent: 0, impairment, end: End::Both }),
             changed: Condvar::new(),
         }
     }
@@ -289,14 +274,8 @@ mod tests {
         left.transmit(vec![1]).unwrap();
         drop(left);
         assert_eq!(right.receive(PATIENCE).unwrap(), Some(vec![1]));
-        assert!(matches!(
-            right.receive(PATIENCE),
-            Err(DeviceError::PeerGone)
-        ));
-        assert!(matches!(
-            right.transmit(vec![2]),
-            Err(DeviceError::PeerGone)
-        ));
+        assert!(matches!(right.receive(PATIENCE), Err(DeviceError::PeerGone)));
+        assert!(matches!(right.transmit(vec![2]), Err(DeviceError::PeerGone)));
     }
 
     #[test]
@@ -322,8 +301,7 @@ mod tests {
             delay: Duration::from_millis(1),
             jitter: Duration::from_millis(1),
         };
-        let run =
-            |mut hook: Impairment| (0..200).flat_map(|n| hook(vec![n; 20])).collect::<Vec<_>>();
+        let run = |mut hook: Impairment| (0..200).flat_map(|n| hook(vec![n; 20])).collect::<Vec<_>>();
         let fates = run(link.impairment());
         assert_eq!(fates, run(link.impairment()));
         assert_ne!(fates, run(BadLink { seed: 8, ..link }.impairment()));

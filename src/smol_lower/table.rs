@@ -13,8 +13,9 @@ use crate::tcp::segment::Segment;
 /// Four times what we promise to serve, so that those in TIME-WAIT do not keep new ones out.
 pub const MAX_CONNECTIONS: usize = 4_096;
 
-/// Of those, the ones whose handshake is not complete: a flood of SYNs leaves half of the table to others.
-pub const MAX_HALF_OPEN: usize = MAX_CONNECTIONS / 2;
+/// Of those, the ones whose handshake is not complete: a flood of SYNs leaves three quarters of the table to others. When
+/// there are more, the oldest gives way: a true client answers within its round-trip time, a made-up one never does.
+pub const MAX_HALF_OPEN: usize = MAX_CONNECTIONS / 4;
 
 /// Arrivals that wait for a listening session, for each port. As large as a burst of clients that start at once may be.
 pub const BACKLOG: usize = 256;
@@ -76,6 +77,8 @@ pub(super) struct Table {
     connections: HashMap<Key, Route>,
     listeners: HashMap<u16, Listener>,
     half_open: usize,
+    /// The half-open ones, oldest first, among others that no longer are.
+    handshakes: VecDeque<Place>,
     serials: u64,
     life: Life,
 }
@@ -143,10 +146,7 @@ impl Table {
     /// Decides what becomes of a segment; a SYN for a listening port gets its place in the table at once, so that what follows it
     /// finds the same inbox.
     pub(super) fn offer(&mut self, remote: SocketAddrV4, segment: Segment) -> Offered {
-        let key = Key {
-            remote,
-            local_port: segment.dst_port,
-        };
+        let key = Key { remote, local_port: segment.dst_port };
         if let Some(route) = self.connections.get_mut(&key) {
             return route.push(segment);
         }
@@ -158,39 +158,68 @@ impl Table {
             return Offered::Lost("the backlog is full");
         }
         if !begins_connection(&segment) {
-            return Offered::Listening {
-                backlog,
-                segment,
-                connection: None,
-            };
+            return Offered::Listening { backlog, segment, connection: None };
         }
         if self.connections.len() >= MAX_CONNECTIONS {
             return Offered::Lost("the table of connections is full");
         }
         if self.half_open >= MAX_HALF_OPEN {
-            return Offered::Lost("too many handshakes are under way");
+            self.evict_half_open();
         }
-        Offered::Listening {
-            backlog,
-            segment,
-            connection: Some(self.insert(key)),
-        }
+        Offered::Listening { backlog, segment, connection: Some(self.insert(key)) }
     }
 
     /// Gives a connection its place.
     fn insert(&mut self, key: Key) -> (Place, Receiver<Segment>) {
         let serial = self.next_serial();
         let (inbox, segments) = unbounded(); // bounded by `Route::push`, without room set aside for each connection
-        let route = Route {
-            serial,
-            handshake: Handshake::HalfOpen,
-            inbox,
-            sizes: VecDeque::new(),
-            waiting_bytes: 0,
-        };
+        let route = Route { serial, handshake: Handshake::HalfOpen, inbox, sizes: VecDeque::new(), waiting_bytes: 0 };
         self.connections.insert(key, route);
         self.half_open += 1;
-        (Place { key, serial }, segments)
+        let place = Place { key, serial };
+        self.forget_handshakes();
+        self.handshakes.push_back(place);
+        (place, segments)
+    }
+
+    /// Forgets the oldest entries of `handshakes` that are no longer half open, and all such when they have become many.
+    fn forget_handshakes(&mut self) {
+        if self.handshakes.len() > 2 * MAX_HALF_OPEN {
+            let mut handshakes = std::mem::take(&mut self.handshakes);
+            handshakes.retain(|&place| self.is_half_open(place));
+            self.handshakes = handshakes;
+        }
+        while self.handshakes.front().is_some_and(|&place| !self.is_half_open(place)) {
+            self.handshakes.pop_front();
+        }
+    }
+
+    /// Ends the oldest handshake: its inbox ends, and its session with it.
+    fn evict_half_open(&mut self) {
+        self.forget_handshakes();
+        if let Some(place) = self.handshakes.pop_front() {
+            self.remove(place);
+        }
+    }
+
+    fn is_half_open(&self, place: Place) -> bool {
+        let route = self.connections.get(&place.key);
+        route.is_some_and(|route| route.serial == place.serial && route.handshake == Handshake::HalfOpen)
+    }
+
+    /// Whether nothing can arrive any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.life == Life::Closed
+    }
+
+    /// Ends a connection from below: its inbox ends. What is returned must be dropped after the table was unlocked.
+    #[must_use]
+    pub(super) fn evict(&mut self, key: Key) -> Option<Route> {
+        let route = self.connections.remove(&key)?;
+        if route.handshake == Handshake::HalfOpen {
+            self.half_open = self.half_open.saturating_sub(1);
+        }
+        Some(route)
     }
 
     /// The connection's handshake is complete.
@@ -220,10 +249,7 @@ impl Table {
     pub(super) fn close(&mut self) -> (HashMap<Key, Route>, HashMap<u16, Listener>) {
         self.life = Life::Closed;
         self.half_open = 0;
-        (
-            std::mem::take(&mut self.connections),
-            std::mem::take(&mut self.listeners),
-        )
+        (std::mem::take(&mut self.connections), std::mem::take(&mut self.listeners))
     }
 
     fn holds(&self, place: Place) -> bool {
@@ -244,8 +270,8 @@ impl Route {
             self.waiting_bytes -= self.sizes.pop_front().unwrap_or_default();
         }
         let size = segment.payload.len() + SEGMENT_OVERHEAD_BYTES;
-        let full = self.sizes.len() >= INBOX_SEGMENTS
-            || (!self.sizes.is_empty() && self.waiting_bytes + size > INBOX_BYTES);
+        let full =
+            self.sizes.len() >= INBOX_SEGMENTS || (!self.sizes.is_empty() && self.waiting_bytes + size > INBOX_BYTES);
         if full {
             return Offered::Lost("the connection's inbox is full");
         }
@@ -279,10 +305,7 @@ mod tests {
 
     fn connection(offered: Offered) -> (Place, Receiver<Segment>) {
         match offered {
-            Offered::Listening {
-                connection: Some(connection),
-                ..
-            } => connection,
+            Offered::Listening { connection: Some(connection), .. } => connection,
             _ => panic!("no new connection"),
         }
     }
@@ -292,10 +315,7 @@ mod tests {
         let mut table = Table::default();
         let (_arrivals, _) = table.listen(555).unwrap();
         let (place, inbox) = connection(table.offer(peer(1), segment(1000, 555, SYN, b"")));
-        assert!(matches!(
-            table.offer(peer(1), segment(1000, 555, ACK, b"a")),
-            Offered::Taken
-        ));
+        assert!(matches!(table.offer(peer(1), segment(1000, 555, ACK, b"a")), Offered::Taken));
         assert_eq!(inbox.recv().unwrap().payload, b"a");
         table.remove(place);
         assert!(inbox.recv().is_err());
@@ -312,10 +332,7 @@ mod tests {
             };
             assert!(connection.is_none(), "{control}");
         }
-        assert!(matches!(
-            table.offer(peer(1), segment(1000, 556, SYN, b"")),
-            Offered::Unclaimed(_)
-        ));
+        assert!(matches!(table.offer(peer(1), segment(1000, 556, SYN, b"")), Offered::Unclaimed(_)));
     }
 
     #[test]
@@ -333,35 +350,36 @@ mod tests {
     }
 
     #[test]
-    fn half_open_connections_leave_room_for_others() {
+    fn the_oldest_handshake_gives_way_to_a_new_one() {
+        let mut table = Table::default();
+        let (_arrivals, _) = table.listen(555).unwrap();
+        let mut syn = |number| connection(table.offer(peer(number), segment(1, 555, SYN, b"")));
+        let held: Vec<_> = (0..MAX_HALF_OPEN).map(&mut syn).collect();
+        table.establish(held[0].0);
+        table.establish(held[0].0); // counts once
+        assert_eq!(table.half_open, MAX_HALF_OPEN - 1);
+        for number in MAX_HALF_OPEN..MAX_HALF_OPEN + 2 {
+            connection(table.offer(peer(number), segment(1, 555, SYN, b"")));
+        }
+        assert_eq!(table.half_open, MAX_HALF_OPEN);
+        let ended = |number: usize| !table.connections.contains_key(&held[number].0.key);
+        assert_eq!([ended(0), ended(1), ended(2)], [false, true, false]);
+        assert!(held[1].1.recv().is_err());
+    }
+
+    #[test]
+    fn a_full_table_takes_no_more() {
         let mut table = Table::default();
         let (_arrivals, _) = table.listen(555).unwrap();
         let mut held = Vec::new();
         for number in 0..MAX_CONNECTIONS {
-            if number >= MAX_HALF_OPEN {
-                let (place, _) = held[number - MAX_HALF_OPEN];
-                table.establish(place);
-                table.establish(place); // counts once
-            }
-            held.push(connection(
-                table.offer(peer(number), segment(1, 555, SYN, b"")),
-            ));
-            let half_open = table.half_open;
-            let next = table.offer(peer(MAX_CONNECTIONS), segment(1, 555, SYN, b""));
-            if half_open == MAX_HALF_OPEN {
-                assert!(matches!(next, Offered::Lost(_)));
-            } else {
-                table.remove(connection(next).0);
-            }
+            let (place, inbox) = connection(table.offer(peer(number), segment(1, 555, SYN, b"")));
+            table.establish(place);
+            held.push((place, inbox));
         }
-        for (place, _) in &held {
-            table.establish(*place);
-        }
+        assert!(table.handshakes.len() <= 2 * MAX_HALF_OPEN + 1);
         let next = table.offer(peer(MAX_CONNECTIONS), segment(1, 555, SYN, b""));
-        assert!(matches!(
-            next,
-            Offered::Lost("the table of connections is full")
-        ));
+        assert!(matches!(next, Offered::Lost("the table of connections is full")));
         for (place, _) in held {
             table.remove(place);
         }
@@ -376,10 +394,7 @@ mod tests {
         let mut fill = |bytes: usize| {
             let before = inbox.len();
             let payload = vec![7; bytes];
-            while matches!(
-                table.offer(peer(1), segment(1, 555, ACK, &payload)),
-                Offered::Taken
-            ) {}
+            while matches!(table.offer(peer(1), segment(1, 555, ACK, &payload)), Offered::Taken) {}
             inbox.len() - before
         };
         assert_eq!(fill(0), INBOX_SEGMENTS);
@@ -396,10 +411,7 @@ mod tests {
     fn a_port_is_listened_on_once_and_freed() {
         let mut table = Table::default();
         let (_arrivals, serial) = table.listen(555).unwrap();
-        assert_eq!(
-            table.listen(555).unwrap_err(),
-            ListenError::InUse { port: 555 }
-        );
+        assert_eq!(table.listen(555).unwrap_err(), ListenError::InUse { port: 555 });
         assert!(table.unlisten(555, serial + 1).is_none());
         assert!(table.unlisten(555, serial).is_some());
         let (arrivals, _) = table.listen(555).unwrap();

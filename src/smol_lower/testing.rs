@@ -34,12 +34,7 @@ pub(super) fn segment_bytes(src_port: u16, dst_port: u16, control: u8, payload: 
 
 /// The same, parsed.
 pub(super) fn segment(src_port: u16, dst_port: u16, control: u8, payload: &[u8]) -> Segment {
-    Segment::parse(
-        &segment_bytes(src_port, dst_port, control, payload),
-        PEER,
-        US,
-    )
-    .unwrap()
+    Segment::parse(&segment_bytes(src_port, dst_port, control, payload), PEER, US).unwrap()
 }
 
 /// The same in an IP packet.

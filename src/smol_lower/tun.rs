@@ -52,8 +52,7 @@ impl Tun {
         check_device_name(device)?;
         check_driver(device)?;
         check_exists(device)?;
-        let attached = TunTapInterface::new(device, Medium::Ip)
-            .map_err(|error| attach_error(device, error))?;
+        let attached = TunTapInterface::new(device, Medium::Ip).map_err(|error| attach_error(device, error))?;
         let file = duplicate(&attached).map_err(|error| io_error(device, "duplicate", error))?;
         if file.as_raw_fd() >= FIRST_UNWATCHABLE_FD {
             let error = io::Error::other("too many files are open to wait for packets");
@@ -119,9 +118,7 @@ impl Tun {
     pub(super) fn wait(&self, patience: Duration) -> Result<(), DeviceError> {
         let patience = patience.max(Duration::from_millis(1));
         match smoltcp::phy::wait(self.file.as_raw_fd(), Some(patience)) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                Err(self.failed("wait for", error))
-            }
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(self.failed("wait for", error)),
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -143,33 +140,26 @@ impl Tun {
 /// [`DeviceError::Name`]. The kernel would take more, but `%` numbers a new device and smoltcp panics on long names.
 pub(super) fn check_device_name(device: &str) -> Result<(), DeviceError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let is_name = (1..=NAME_BYTES).contains(&device.len())
-        && device.bytes().all(plain)
-        && !matches!(device, "." | "..");
+    let is_name =
+        (1..=NAME_BYTES).contains(&device.len()) && device.bytes().all(plain) && !matches!(device, "." | "..");
     if is_name {
         return Ok(());
     }
-    Err(DeviceError::Name {
-        device: device.to_owned(),
-    })
+    Err(DeviceError::Name { device: device.to_owned() })
 }
 
 /// Opens the driver once without attaching, so that its errors are not taken for the device's.
 fn check_driver(device: &str) -> Result<(), DeviceError> {
     match OpenOptions::new().read(true).write(true).open(DRIVER) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DeviceError::NoDriver {
-            source: Arc::new(error),
-        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DeviceError::NoDriver { source: Arc::new(error) }),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Err(DeviceError::NoPermission {
-                source: Arc::new(error),
-            })
+            Err(DeviceError::NoPermission { source: Arc::new(error) })
         }
         // ENODEV, ENXIO: the node is there, the driver behind it is not.
-        Err(error) if matches!(error.raw_os_error(), Some(6 | 19)) => Err(DeviceError::NoDriver {
-            source: Arc::new(error),
-        }),
+        Err(error) if matches!(error.raw_os_error(), Some(6 | 19)) => {
+            Err(DeviceError::NoDriver { source: Arc::new(error) })
+        }
         Err(error) => Err(io_error(device, "open /dev/net/tun for", error)),
     }
 }
@@ -181,17 +171,12 @@ fn check_exists(device: &str) -> Result<(), DeviceError> {
     if lists(&devices, device) {
         return Ok(());
     }
-    Err(DeviceError::Missing {
-        device: device.to_owned(),
-    })
+    Err(DeviceError::Missing { device: device.to_owned() })
 }
 
 /// Whether the kernel's table of devices has a line for this one.
 fn lists(devices: &str, device: &str) -> bool {
-    devices
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .any(|(name, _counters)| name.trim() == device)
+    devices.lines().filter_map(|line| line.split_once(':')).any(|(name, _counters)| name.trim() == device)
 }
 
 /// Names the error of attaching.
@@ -207,18 +192,11 @@ fn attach_error(device: &str, error: io::Error) -> DeviceError {
 
 /// Any other error.
 fn io_error(device: &str, action: &'static str, error: io::Error) -> DeviceError {
-    DeviceError::Io {
-        device: device.to_owned(),
-        action,
-        source: Arc::new(error),
-    }
+    DeviceError::Io { device: device.to_owned(), action, source: Arc::new(error) }
 }
 
 /// A second descriptor of the same attachment, which outlives smoltcp's.
-#[expect(
-    unsafe_code,
-    reason = "std has no safe way from a bare descriptor number to a file"
-)]
+#[expect(unsafe_code, reason = "std has no safe way from a bare descriptor number to a file")]
 fn duplicate(attached: &TunTapInterface) -> io::Result<File> {
     // SAFETY: the number comes from `attached`, which opened it, owns it and closes it only when dropped. It is borrowed here for
     // the length of this call, all of which is within the life of `attached`, so the descriptor stays open and is no other's.
@@ -235,18 +213,7 @@ mod tests {
         for name in ["tun-st", "a", "tun_7.1", "123456789012345"] {
             assert!(check_device_name(name).is_ok(), "{name}");
         }
-        for name in [
-            "",
-            "1234567890123456",
-            "tun%d",
-            "a b",
-            "a/b",
-            ".",
-            "..",
-            "a:b",
-            "tün",
-            "a\0",
-        ] {
+        for name in ["", "1234567890123456", "tun%d", "a b", "a/b", ".", "..", "a:b", "tün", "a\0"] {
             let error = check_device_name(name).unwrap_err();
             assert!(error.to_string().contains("not a device name"), "{error}");
         }
@@ -254,8 +221,7 @@ mod tests {
 
     #[test]
     fn the_kernels_table_is_searched_for_the_whole_name() {
-        let devices =
-            "Inter-|  Receive\n face |bytes\n    lo: 1 2\ntun-st: 0 0\nlong-name-12345:7 7\n";
+        let devices = "Inter-|  Receive\n face |bytes\n    lo: 1 2\ntun-st: 0 0\nlong-name-12345:7 7\n";
         assert!(lists(devices, "lo"));
         assert!(lists(devices, "tun-st"));
         assert!(lists(devices, "long-name-12345"));
@@ -270,15 +236,10 @@ mod tests {
         assert!(
             matches!(
                 error,
-                DeviceError::Missing { .. }
-                    | DeviceError::NoPermission { .. }
-                    | DeviceError::NoDriver { .. }
+                DeviceError::Missing { .. } | DeviceError::NoPermission { .. } | DeviceError::NoDriver { .. }
             ),
             "{error}"
         );
-        assert!(!lists(
-            &fs::read_to_string(DEVICES).unwrap(),
-            "st-not-there"
-        ));
+        assert!(!lists(&fs::read_to_string(DEVICES).unwrap(), "st-not-there"));
     }
 }

@@ -107,36 +107,22 @@ impl<'a> IpLayer<'a> {
         let socket = raw::Socket::new(
             Some(IpVersion::Ipv4),
             Some(IpProtocol::Tcp),
-            raw::PacketBuffer::new(
-                vec![raw::PacketMetadata::EMPTY; 4],
-                vec![0; RAW_SOCKET_BYTES],
-            ),
+            raw::PacketBuffer::new(vec![raw::PacketMetadata::EMPTY; 4], vec![0; RAW_SOCKET_BYTES]),
             raw::PacketBuffer::new(vec![], vec![]), // segments are sent past smoltcp
         );
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let tcp = sockets.add(socket);
-        Self {
-            device,
-            interface,
-            sockets,
-            tcp,
-            start: Clock::now(),
-        }
+        Self { device, interface, sockets, tcp, start: Clock::now() }
     }
 
     /// Takes the packets that wait, at most a batch, and hands on each that carries TCP, header first, fragments reassembled.
     ///
     /// # Errors
     /// The wire's, or the first that `take` returns.
-    pub(super) fn drain(
-        &mut self,
-        mut take: impl FnMut(&[u8]) -> Result<(), DeviceError>,
-    ) -> Result<(), DeviceError> {
+    pub(super) fn drain(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), DeviceError>) -> Result<(), DeviceError> {
         for _ in 0..BATCH_PACKETS {
             let now = self.now();
-            let polled =
-                self.interface
-                    .poll_ingress_single(now, &mut self.device, &mut self.sockets);
+            let polled = self.interface.poll_ingress_single(now, &mut self.device, &mut self.sockets);
             if let Some(error) = self.device.failure.take() {
                 return Err(error);
             }
@@ -169,13 +155,7 @@ struct PacketDevice<'a> {
 
 impl<'a> PacketDevice<'a> {
     fn new(wire: &'a Wire) -> Self {
-        Self {
-            wire,
-            received: vec![0; MAX_PACKET_BYTES],
-            sending: Vec::new(),
-            ident: rand::random(),
-            failure: None,
-        }
+        Self { wire, received: vec![0; MAX_PACKET_BYTES], sending: Vec::new(), ident: rand::random(), failure: None }
     }
 }
 
@@ -206,22 +186,13 @@ impl Device for PacketDevice<'_> {
         } else {
             packet
         };
-        let reply = Sending {
-            wire: self.wire,
-            buffer: &mut self.sending,
-            ident: &mut self.ident,
-            failure: &mut self.failure,
-        };
+        let reply =
+            Sending { wire: self.wire, buffer: &mut self.sending, ident: &mut self.ident, failure: &mut self.failure };
         Some((Received { packet }, reply))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<Sending<'_>> {
-        Some(Sending {
-            wire: self.wire,
-            buffer: &mut self.sending,
-            ident: &mut self.ident,
-            failure: &mut self.failure,
-        })
+        Some(Sending { wire: self.wire, buffer: &mut self.sending, ident: &mut self.ident, failure: &mut self.failure })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
