@@ -1,0 +1,130 @@
+//! The user's calls and their answers: RFC 9293 §3.9.1 as messages between a user and its system.
+
+use std::fmt;
+
+use crate::st::Message;
+use crate::tcp::LocalAddr;
+
+/// The most that one [`Data`] may carry: a user that writes more sends several. It bounds what the queue between the two
+/// roles can hold, and is no less than what one `Receive` is worth answering with.
+pub const MAX_DATA_BYTES: usize = 64 * 1024;
+
+/// OPEN, passive: listen here (RFC 9293 §3.9.1.1).
+#[derive(Debug)]
+pub struct Open(pub LocalAddr);
+
+/// Answers `Open`: the transmission control block exists.
+#[derive(Debug)]
+pub struct TcbCreated(pub ());
+
+/// Tells the user that the connection is ESTABLISHED.
+#[derive(Debug)]
+pub struct Connected(pub ());
+
+/// Octets of the stream: as a call SEND (RFC 9293 §3.9.1.2), as an answer what a `Receive` was waiting for.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Data(Vec<u8>);
+
+/// RECEIVE (RFC 9293 §3.9.1.3): a credit, answered once.
+#[derive(Debug)]
+pub struct Receive(pub ());
+
+/// As a call CLOSE (RFC 9293 §3.9.1.4); as an answer to `Receive` the peer's: its stream was delivered to the end.
+#[derive(Debug)]
+pub struct Close(pub ());
+
+/// Answers `Close`: the peer has acknowledged all data and our FIN.
+#[derive(Debug)]
+pub struct Closed(pub ());
+
+/// ABORT (RFC 9293 §3.9.1.5), and what becomes of a user that ends in the middle of its session.
+#[derive(Debug)]
+pub struct Abort(pub ());
+
+/// Tells the user that the connection ended by other than a FIN (RFC 9293 MUST-12), and why.
+#[derive(Debug)]
+pub struct Reset(pub ResetCause);
+
+/// Why a connection ended early.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResetCause {
+    /// The peer sent a RST.
+    Peer,
+    /// The peer did not acknowledge for as long as the user timeout (RFC 9293 §3.8.3, R2).
+    UserTimeout,
+    /// The user closed before it had read everything (RFC 9293 SHLD-3).
+    DataLost,
+}
+
+impl fmt::Display for ResetCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ResetCause::Peer => "connection reset",
+            ResetCause::UserTimeout => "connection aborted due to user timeout",
+            ResetCause::DataLost => "connection reset, data of the peer was lost",
+        })
+    }
+}
+
+impl Data {
+    /// Wraps octets of the stream.
+    ///
+    /// # Errors
+    ///
+    /// Gives the octets back when there are more than [`MAX_DATA_BYTES`].
+    pub fn new(octets: Vec<u8>) -> Result<Self, Vec<u8>> {
+        if octets.len() > MAX_DATA_BYTES {
+            return Err(octets);
+        }
+        Ok(Data(octets))
+    }
+
+    /// Wraps octets of which the machine has given no more than [`MAX_DATA_BYTES`].
+    pub(crate) fn of_machine(octets: Vec<u8>) -> Self {
+        debug_assert!(octets.len() <= MAX_DATA_BYTES, "{} octets in one Data", octets.len());
+        Data(octets)
+    }
+
+    /// Cuts a stream of any length into pieces.
+    pub fn pieces(octets: &[u8]) -> impl Iterator<Item = Self> {
+        octets.chunks(MAX_DATA_BYTES).map(|piece| Data(piece.to_vec()))
+    }
+
+    /// The octets.
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Message for Open {}
+impl Message for TcbCreated {}
+impl Message for Connected {}
+impl Message for Data {}
+impl Message for Receive {}
+impl Message for Close {}
+impl Message for Closed {}
+impl Message for Reset {}
+impl Message for Abort {
+    fn on_crash() -> Option<Self> {
+        Some(Abort(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_of_the_limit_fits_and_one_more_octet_does_not() {
+        assert!(Data::new(vec![0; MAX_DATA_BYTES]).is_ok());
+        let given_back = Data::new(vec![0; MAX_DATA_BYTES + 1]).unwrap_err();
+        assert_eq!(given_back.len(), MAX_DATA_BYTES + 1);
+    }
+
+    #[test]
+    fn pieces_are_the_whole_stream() {
+        let stream: Vec<u8> = (0..=255).cycle().take(MAX_DATA_BYTES * 2 + 7).collect();
+        let joined: Vec<u8> = Data::pieces(&stream).flat_map(|data| data.0).collect();
+        assert_eq!(joined, stream);
+    }
+}

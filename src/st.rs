@@ -1,0 +1,712 @@
+//! The session-type core: local types as Rust types, and the tokens that make a program follow them.
+//!
+//! A *session type* ([`OfferOne`], [`SelectTwo`], [`End`], …; dissertation §3.1.1) is a zero-sized type that nobody ever
+//! builds. What a program holds is a [`Token`]: `Token<Me, A>` is the `s[Me] : A` of the literature, the right of role
+//! `Me` to go on as `A`. A channel consumes a token and returns its continuation (dissertation §3.1.4), so a program
+//! that compiles departs neither from the order nor from the types of its messages.
+//!
+//! Two kinds of choice exist. The structural one of the dissertation ([`OfferTwo`], nested by [`Either`] and
+//! [`NestRole`]) is what [`St!`](crate::St) writes inline. The flat, labelled and *undirected* one is a named item made
+//! by [`Offer!`](crate::Offer): an ordinary enum, a variant a label, whose branches may come from different roles.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// A participant of a session; implemented by a type that is only a name.
+pub trait Role: 'static {}
+
+/// A role that runs in this process: the entry `s[Me] : T` of the typing context (dissertation §2.2, eq. 2.3).
+///
+/// This is the only place where a session can begin, so nobody can name a type half-way through a foreign role's
+/// protocol as a root: the orphan rule keeps the entries of our roles ours.
+pub trait Participant: Role + Sized {
+    /// The local type with which this role begins.
+    type Session: Action;
+
+    /// Begins a session: the first token, at the root of this role's local type.
+    fn start() -> Token<Self, Self::Session> {
+        Token::mint()
+    }
+}
+
+/// The role of the inner nodes of a nested choice: it takes a message out of an [`Either`], no channel carries it
+/// (dissertation §3.1.2).
+#[derive(Debug)]
+pub enum NestRole {}
+impl Role for NestRole {}
+
+/// The role whose messages are the passing of time: a branch from `Timeout` is taken by the role itself when its
+/// deadline has come (dissertation §3.3.7).
+#[derive(Debug)]
+pub enum Timeout {}
+impl Role for Timeout {}
+
+/// The role of tokens that entitle to nothing: what a picked label carries until a channel has taken it.
+#[derive(Debug)]
+pub enum Nobody {}
+impl Role for Nobody {}
+
+/// What travels between two roles.
+pub trait Message: Send + 'static {
+    /// Whether this is the virtual message of a nested choice.
+    const NESTED: bool = false;
+
+    /// The message types on the wire which this one refines; itself unless it is a refinement.
+    fn wire() -> Vec<Name> {
+        vec![Name::of::<Self>()]
+    }
+
+    /// The message that stands for "this role has crashed", for the one type that serves as such.
+    ///
+    /// A role's thread that ends without reaching [`End`] leaves its channels; the roles waiting for it then take the
+    /// branch of this message, as in the crash-stop extensions of multiparty session types.
+    fn on_crash() -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+}
+
+/// A local session type (dissertation §3.1.1).
+pub trait Action: Sized + 'static {
+    /// Describes this type as a node of its graph.
+    fn node(graph: &mut Graph) -> Node;
+}
+
+/// The right of role `Me` to go on as session type `A`, to be used once.
+///
+/// ```compile_fail
+/// use session_tcp::st::{End, Role, Token};
+/// struct Me;
+/// impl Role for Me {}
+/// let forged: Token<Me, End> = Token { phantom: std::marker::PhantomData };
+/// ```
+#[must_use = "a session that is not continued leaves the other roles waiting"]
+pub struct Token<Me: Role, A: Action> {
+    phantom: PhantomData<fn() -> (Me, A)>,
+}
+
+impl<Me: Role, A: Action> fmt::Debug for Token<Me, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s[{}]: {}", Name::of::<Me>(), Name::of::<A>())
+    }
+}
+
+impl<Me: Role, A: Action> Token<Me, A> {
+    /// Makes a token; for this crate's channels, which have done what entitles to it.
+    pub(crate) fn mint() -> Self {
+        Token { phantom: PhantomData }
+    }
+
+    /// Gives up this token for its continuation `B`; for this crate's channels.
+    pub(crate) fn advance<B: Action>(self) -> Token<Me, B> {
+        Token::mint()
+    }
+}
+
+impl<A: Action> Token<Nobody, A> {
+    /// A token of no role, for the code made by [`Offer!`](crate::Offer).
+    #[doc(hidden)]
+    pub fn of_nobody() -> Self {
+        Token::mint()
+    }
+}
+
+impl<Me: Role> Token<Me, End> {
+    /// Ends the session; the value returned is what a role's program has to show for itself.
+    pub fn end(self) -> End {
+        End { phantom: PhantomData }
+    }
+}
+
+impl<Me: Role, A: Recursive> Token<Me, A> {
+    /// Unfolds a recursive session type once (dissertation §3.1.3).
+    pub fn inner(self) -> Token<Me, A::Inner> {
+        self.advance()
+    }
+}
+
+impl<Me, M1, M2, A1, A2> Token<Me, OfferTwo<NestRole, M1, M2, A1, A2>>
+where
+    Me: Role,
+    M1: Message,
+    M2: Message,
+    A1: Action,
+    A2: Action,
+{
+    /// Goes one level down in a nested offer: takes the message out of its [`Either`] (dissertation §3.1.2).
+    ///
+    /// Programs write [`branches!`](crate::branches), which calls this for them.
+    pub fn unnest(self, either: Either<M1, M2>) -> Taken<Me, M1, M2, A1, A2> {
+        match either {
+            Either::Left(message) => Branch::Left((message, self.advance())),
+            Either::Right(message) => Branch::Right((message, self.advance())),
+        }
+    }
+}
+
+/// The right to make a token of role `Me`, held by this crate's channels only.
+#[derive(Debug)]
+pub struct Permit<Me: Role> {
+    phantom: PhantomData<fn() -> Me>,
+}
+
+impl<Me: Role> Permit<Me> {
+    /// Makes the permit; for this crate's channels.
+    pub(crate) fn new() -> Self {
+        Permit { phantom: PhantomData }
+    }
+
+    /// Makes the token of the branch that was taken, for the code made by [`Offer!`](crate::Offer).
+    #[doc(hidden)]
+    pub fn token<A: Action>(self) -> Token<Me, A> {
+        Token::mint()
+    }
+}
+
+/// The end of a session: as a type the last session type, as a value the proof that a role's program got there.
+#[must_use = "a role's program returns the proof that it has ended"]
+pub struct End {
+    phantom: PhantomData<()>,
+}
+
+impl fmt::Debug for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("end")
+    }
+}
+
+impl Action for End {
+    fn node(_graph: &mut Graph) -> Node {
+        Node::new(Kind::End, Vec::new())
+    }
+}
+
+/// Receives a message `M` from role `R`, then goes on as `A`.
+#[must_use = "a session type is used through its token"]
+pub struct OfferOne<R: Role, M: Message, A: Action> {
+    #[expect(clippy::type_complexity, reason = "it only uses the parameters up")]
+    phantom: PhantomData<fn() -> (R, M, A)>,
+}
+
+/// Sends a message `M` to role `R`, then goes on as `A`.
+#[must_use = "a session type is used through its token"]
+pub struct SelectOne<R: Role, M: Message, A: Action> {
+    #[expect(clippy::type_complexity, reason = "it only uses the parameters up")]
+    phantom: PhantomData<fn() -> (R, M, A)>,
+}
+
+/// Receives `M1` and goes on as `A1`, or `M2` and goes on as `A2`; role `R` decides.
+#[must_use = "a session type is used through its token"]
+pub struct OfferTwo<R, M1, M2, A1, A2>
+where
+    R: Role,
+    M1: Message,
+    M2: Message,
+    A1: Action,
+    A2: Action,
+{
+    #[expect(clippy::type_complexity, reason = "it only uses the parameters up")]
+    phantom: PhantomData<fn() -> (R, M1, M2, A1, A2)>,
+}
+
+/// Sends `M1` and goes on as `A1`, or `M2` and goes on as `A2`; this role decides.
+#[must_use = "a session type is used through its token"]
+pub struct SelectTwo<R, M1, M2, A1, A2>
+where
+    R: Role,
+    M1: Message,
+    M2: Message,
+    A1: Action,
+    A2: Action,
+{
+    #[expect(clippy::type_complexity, reason = "it only uses the parameters up")]
+    phantom: PhantomData<fn() -> (R, M1, M2, A1, A2)>,
+}
+
+impl<R: Role, M: Message, A: Action> Action for OfferOne<R, M, A> {
+    fn node(graph: &mut Graph) -> Node {
+        Node::new(Kind::Offer, vec![Edge::of::<R, M, A>(graph)])
+    }
+}
+
+impl<R: Role, M: Message, A: Action> Action for SelectOne<R, M, A> {
+    fn node(graph: &mut Graph) -> Node {
+        Node::new(Kind::Select, vec![Edge::of::<R, M, A>(graph)])
+    }
+}
+
+impl<R, M1, M2, A1, A2> Action for OfferTwo<R, M1, M2, A1, A2>
+where
+    R: Role,
+    M1: Message,
+    M2: Message,
+    A1: Action,
+    A2: Action,
+{
+    fn node(graph: &mut Graph) -> Node {
+        Node::new(Kind::Offer, two_edges::<R, M1, M2, A1, A2>(graph))
+    }
+}
+
+impl<R, M1, M2, A1, A2> Action for SelectTwo<R, M1, M2, A1, A2>
+where
+    R: Role,
+    M1: Message,
+    M2: Message,
+    A1: Action,
+    A2: Action,
+{
+    fn node(graph: &mut Graph) -> Node {
+        Node::new(Kind::Select, two_edges::<R, M1, M2, A1, A2>(graph))
+    }
+}
+
+/// The edges of a two-way choice, those of nested choices lifted to the outermost level.
+fn two_edges<R, M1, M2, A1, A2>(graph: &mut Graph) -> Vec<Edge>
+where
+    R: Role,
+    M1: Message,
+    M2: Message,
+    A1: Action,
+    A2: Action,
+{
+    let mut edges = vec![Edge::of::<R, M1, A1>(graph)];
+    if M2::NESTED {
+        let nested = A2::node(graph).edges;
+        edges.extend(nested.into_iter().map(|edge| Edge { role: Name::of::<R>(), ..edge }));
+    } else {
+        edges.push(Edge::of::<R, M2, A2>(graph));
+    }
+    edges
+}
+
+/// One message or the other: the message type of the right branch of a nested choice.
+#[derive(Debug)]
+pub enum Either<L, R> {
+    /// The first case.
+    Left(L),
+    /// One of the other cases.
+    Right(R),
+}
+
+impl<L: Message, R: Message> Message for Either<L, R> {
+    const NESTED: bool = true;
+}
+
+/// Which branch of a two-way offer: what a picker answers and what an offer returns (dissertation §3.3.5).
+#[derive(Debug)]
+pub enum Branch<L, R> {
+    /// The first branch.
+    Left(L),
+    /// The second branch.
+    Right(R),
+}
+
+/// What a two-way offer returns: the message of the branch taken and the token of its continuation.
+pub type Taken<Me, M1, M2, A1, A2> = Branch<(M1, Token<Me, A1>), (M2, Token<Me, A2>)>;
+
+impl<L, R> Branch<L, R> {
+    /// The branch of a nested offer that carries this message, found by the message's type.
+    ///
+    /// Where two branches carry the same type the compiler asks for the position: [`First`], `Next<First>`, …, the
+    /// last one being [`Last`].
+    pub fn pick<I, M>(message: M) -> Self
+    where
+        Self: Inject<I, M>,
+    {
+        Self::inject(message)
+    }
+}
+
+/// The first branch of a choice.
+#[derive(Debug)]
+pub enum First {}
+/// The last branch of a choice.
+#[derive(Debug)]
+pub enum Last {}
+/// A branch of the nested rest of a choice.
+#[derive(Debug)]
+pub struct Next<I> {
+    phantom: PhantomData<I>,
+}
+
+/// Positions, sealed: an index made elsewhere could claim any continuation for a branch.
+mod position {
+    /// A position in a choice.
+    pub trait Position {}
+    impl Position for super::First {}
+    impl Position for super::Last {}
+    impl<I: Position> Position for super::Next<I> {}
+}
+pub(crate) use position::Position;
+
+/// A nested sum that has message `M` at position `I`.
+pub trait Inject<I, M> {
+    /// Wraps the message in its place.
+    fn inject(message: M) -> Self;
+}
+
+macro_rules! inject {
+    ($sum:ident) => {
+        impl<L, R> Inject<First, L> for $sum<L, R> {
+            fn inject(message: L) -> Self {
+                $sum::Left(message)
+            }
+        }
+        impl<L, R> Inject<Last, R> for $sum<L, R> {
+            fn inject(message: R) -> Self {
+                $sum::Right(message)
+            }
+        }
+        impl<I, M, L, A, B> Inject<Next<I>, M> for $sum<L, Either<A, B>>
+        where
+            Either<A, B>: Inject<I, M>,
+        {
+            fn inject(message: M) -> Self {
+                $sum::Right(Either::inject(message))
+            }
+        }
+    };
+}
+inject!(Branch);
+inject!(Either);
+
+/// A session type that unfolds to another one (dissertation §3.1.3), made by [`Rec!`](crate::Rec).
+pub trait Recursive: Action {
+    /// What it unfolds to.
+    type Inner: Action;
+}
+
+/// A session type that sends one of several messages to one role.
+pub trait Selection: Action {
+    /// The role that receives.
+    type Role: Role;
+    /// The branches, nested as in dissertation §3.1.2.
+    type Tree;
+}
+
+impl<R: Role, M: Message, A: Action> Selection for SelectOne<R, M, A> {
+    type Role = R;
+    type Tree = Self;
+}
+
+impl<R, M1, M2, A1, A2> Selection for SelectTwo<R, M1, M2, A1, A2>
+where
+    R: Role,
+    M1: Message,
+    M2: Message,
+    A1: Action,
+    A2: Action,
+{
+    type Role = R;
+    type Tree = Self;
+}
+
+/// A nested selection that sends `M` at position `I`.
+pub trait At<I: Position, M> {
+    /// How the session goes on behind that branch.
+    type Next: Action;
+}
+
+impl<R: Role, M: Message, A: Action> At<Last, M> for SelectOne<R, M, A> {
+    type Next = A;
+}
+
+impl<R, M1, M2, A1, A2> At<First, M1> for SelectTwo<R, M1, M2, A1, A2>
+where
+    R: Role,
+    M1: Message,
+    M2: Message,
+    A1: Action,
+    A2: Action,
+{
+    type Next = A1;
+}
+
+impl<R, M1, M2, A1, A2> At<Last, M2> for SelectTwo<R, M1, M2, A1, A2>
+where
+    R: Role,
+    M1: Message,
+    M2: Message,
+    A1: Action,
+    A2: Action,
+{
+    type Next = A2;
+}
+
+impl<I, M, R, M1, N1, N2, A1, B1, B2> At<Next<I>, M>
+    for SelectTwo<R, M1, Either<N1, N2>, A1, SelectTwo<NestRole, N1, N2, B1, B2>>
+where
+    I: Position,
+    R: Role,
+    M1: Message,
+    N1: Message,
+    N2: Message,
+    A1: Action,
+    B1: Action,
+    B2: Action,
+    SelectTwo<NestRole, N1, N2, B1, B2>: At<I, M>,
+{
+    type Next = <SelectTwo<NestRole, N1, N2, B1, B2> as At<I, M>>::Next;
+}
+
+/// The token behind the branch at position `I` of the selection `A`.
+pub type After<Me, A, I, M> = Token<Me, <<A as Selection>::Tree as At<I, M>>::Next>;
+
+/// A label picked in the selection `A`, with its message; made by the constructors of [`Select!`](crate::Select).
+#[must_use = "a choice is made by giving it to a channel"]
+#[derive(Debug)]
+pub struct Choice<A, I, M> {
+    message: M,
+    phantom: PhantomData<fn() -> (A, I)>,
+}
+
+impl<A, I, M> Choice<A, I, M> {
+    /// Picks the branch at position `I`.
+    pub fn new(message: M) -> Self {
+        Choice { message, phantom: PhantomData }
+    }
+
+    /// The message to send.
+    pub(crate) fn into_message(self) -> M {
+        self.message
+    }
+}
+
+/// An undirected offer: it waits for several roles at once (MAGπ's undirected branching), made by
+/// [`Offer!`](crate::Offer).
+pub trait Offer: Action {
+    /// The enum that a program matches: a variant a label, with its message and the token of its continuation.
+    type Branch<Me: Role>;
+
+    /// Gives the branch its token, now that a channel has taken it.
+    #[doc(hidden)]
+    fn proceed<Me: Role>(branch: Self::Branch<Nobody>, permit: Permit<Me>) -> Self::Branch<Me>;
+
+    /// The branch for a message of role `R`, found by the message's type.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back when this offer has no branch for it.
+    fn by_message<R: Role>(message: Envelope) -> Result<Picked<Self, R>, Envelope>;
+
+    /// The branch for the crash of role `R`, where this offer has one.
+    fn on_crash<R: Role>() -> Option<Picked<Self, R>>;
+}
+
+/// A message whose type is its label: how a reliable channel carries it.
+pub type Envelope = Box<dyn Any + Send>;
+
+/// A label of the offer `A` picked for an arrival from role `R`.
+///
+/// A picker can only answer with labels of the role that the arrival came from: the constructors made by
+/// [`Offer!`](crate::Offer) say which role each label belongs to.
+pub struct Picked<A: Offer, R: Role> {
+    branch: A::Branch<Nobody>,
+    from: PhantomData<fn() -> R>,
+}
+
+impl<A: Offer, R: Role> Picked<A, R> {
+    /// Wraps a label, for the code made by [`Offer!`](crate::Offer).
+    #[doc(hidden)]
+    pub fn new(branch: A::Branch<Nobody>) -> Self {
+        Picked { branch, from: PhantomData }
+    }
+
+    /// Takes the branch: consumes the token of the offer and gives the label the token of its continuation.
+    pub(crate) fn take<Me: Role>(self, _st: Token<Me, A>) -> A::Branch<Me> {
+        A::proceed(self.branch, Permit::new())
+    }
+}
+
+/// Why a channel could not carry on; the session is over without its [`End`].
+#[derive(Debug)]
+pub enum SessionError {
+    /// The role at the other end is gone.
+    Gone {
+        /// Which role.
+        role: Name,
+    },
+    /// The role at the other end sent what this session type does not offer.
+    Unexpected {
+        /// Which role.
+        role: Name,
+    },
+    /// Nothing arrived by the deadline, and the session type has no branch for that.
+    TimedOut {
+        /// Which role.
+        role: Name,
+    },
+    /// The transport below the channel failed.
+    Transport(Box<dyn Error + Send + Sync>),
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SessionError::Gone { role } => write!(f, "{role} is gone"),
+            SessionError::Unexpected { role } => {
+                write!(f, "{role} sent a message that is not offered here")
+            }
+            SessionError::TimedOut { role } => write!(f, "nothing from {role} in time"),
+            SessionError::Transport(cause) => write!(f, "transport failed: {cause}"),
+        }
+    }
+}
+
+impl Error for SessionError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            SessionError::Transport(cause) => Some(cause.as_ref()),
+            SessionError::Gone { .. } | SessionError::Unexpected { .. } | SessionError::TimedOut { .. } => None,
+        }
+    }
+}
+
+/// The identity and the name of a type that stands for a role, a message or a session type.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Name {
+    id: TypeId,
+    path: &'static str,
+}
+
+impl Name {
+    /// The name of `T`.
+    pub fn of<T: ?Sized + 'static>() -> Self {
+        Name { id: TypeId::of::<T>(), path: type_name::<T>() }
+    }
+}
+
+impl fmt::Display for Name {
+    /// Prints the name without the paths of modules, those of type parameters included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut word = "";
+        let mut rest = self.path;
+        while let Some(at) = rest.find(|c: char| !c.is_alphanumeric() && c != '_') {
+            let (head, tail) = rest.split_at(at);
+            word = if head.is_empty() { word } else { head };
+            if let Some(after) = tail.strip_prefix("::") {
+                word = "";
+                rest = after;
+                continue;
+            }
+            let mut chars = tail.chars();
+            let mark = chars.next().unwrap_or_default();
+            write!(f, "{word}{mark}")?;
+            word = "";
+            rest = chars.as_str();
+        }
+        f.write_str(if rest.is_empty() { word } else { rest })
+    }
+}
+
+/// A session type described by itself: its states and what each waits for or sends.
+#[derive(Debug, Default)]
+pub struct Graph {
+    ids: HashMap<TypeId, StateId>,
+    states: Vec<(Name, Node)>,
+}
+
+/// A state of a [`Graph`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StateId(usize);
+
+/// What a state does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Waits; the others or the clock decide.
+    Offer,
+    /// Sends; this role decides.
+    Select,
+    /// Nothing more.
+    End,
+}
+
+/// A state's kind and its branches.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Node {
+    /// What the state does.
+    pub kind: Kind,
+    /// Its branches, in the order in which they are written.
+    pub edges: Vec<Edge>,
+}
+
+impl Node {
+    /// Makes a node.
+    pub fn new(kind: Kind, edges: Vec<Edge>) -> Self {
+        Node { kind, edges }
+    }
+}
+
+/// A branch: what travels, between this role and which other, and where it leads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Edge {
+    /// The other role, or [`Timeout`].
+    pub role: Name,
+    /// The label; of an unlabelled branch the name of its message.
+    pub label: String,
+    /// The message types on the wire that take this branch; none for a [`Timeout`].
+    pub messages: Vec<Name>,
+    /// The state it leads to.
+    pub next: StateId,
+}
+
+impl Edge {
+    /// An unlabelled branch.
+    pub fn of<R: Role, M: Message, A: Action>(graph: &mut Graph) -> Self {
+        Edge {
+            role: Name::of::<R>(),
+            label: Name::of::<M>().to_string(),
+            messages: M::wire(),
+            next: graph.visit::<A>(),
+        }
+    }
+
+    /// A labelled branch.
+    pub fn labelled<R: Role, A: Action>(graph: &mut Graph, label: &str, messages: Vec<Name>) -> Self {
+        Edge { role: Name::of::<R>(), label: label.to_owned(), messages, next: graph.visit::<A>() }
+    }
+}
+
+impl Graph {
+    /// The graph of session type `A`; its root is [`Graph::ROOT`].
+    pub fn of<A: Action>() -> Self {
+        let mut graph = Graph::default();
+        graph.visit::<A>();
+        graph
+    }
+
+    /// The state that a graph begins with.
+    pub const ROOT: StateId = StateId(0);
+
+    /// The state of `A`, described on the first visit only, which is what closes the loops of recursive types.
+    pub fn visit<A: Action>(&mut self) -> StateId {
+        if let Some(&id) = self.ids.get(&TypeId::of::<A>()) {
+            return id;
+        }
+        let id = StateId(self.states.len());
+        self.ids.insert(TypeId::of::<A>(), id);
+        let placeholder = Node::new(Kind::End, Vec::new());
+        self.states.push((Name::of::<A>(), placeholder));
+        let node = A::node(self);
+        if let Some(state) = self.states.get_mut(id.0) {
+            state.1 = node;
+        }
+        id
+    }
+
+    /// The states, each with its name, in the order of discovery.
+    pub fn states(&self) -> impl Iterator<Item = (StateId, Name, &Node)> {
+        self.states.iter().enumerate().map(|(id, (name, node))| (StateId(id), *name, node))
+    }
+
+    /// The node of a state; none for a state of another graph.
+    pub fn node(&self, id: StateId) -> Option<&Node> {
+        self.states.get(id.0).map(|(_, node)| node)
+    }
+}
