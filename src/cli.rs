@@ -102,9 +102,7 @@ impl std::error::Error for CliError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Lower(error) => Some(error),
-            Self::Unknown(_) | Self::NoValue(_) | Self::UnwantedValue(_) | Self::Value { .. } => {
-                None
-            }
+            Self::Unknown(_) | Self::NoValue(_) | Self::UnwantedValue(_) | Self::Value { .. } => None,
         }
     }
 }
@@ -151,12 +149,7 @@ struct Given {
 
 impl Default for Given {
     fn default() -> Self {
-        Self {
-            device: None,
-            address: None,
-            port: None,
-            lifetime: Lifetime::Endless,
-        }
+        Self { device: None, address: None, port: None, lifetime: Lifetime::Endless }
     }
 }
 
@@ -180,11 +173,7 @@ impl Given {
             lower.prefix_len = number(PREFIX_VARIABLE, value, "a prefix length from 0 to 32")?;
         }
         lower.check().map_err(CliError::Lower)?;
-        Ok(Options {
-            lower,
-            port: self.port.unwrap_or(DEFAULT_PORT),
-            lifetime: self.lifetime,
-        })
+        Ok(Options { lower, port: self.port.unwrap_or(DEFAULT_PORT), lifetime: self.lifetime })
     }
 }
 
@@ -208,14 +197,8 @@ fn port(value: String) -> Result<u16, CliError> {
 }
 
 /// A value read by its type.
-fn number<T: FromStr>(
-    of: &'static str,
-    value: String,
-    wanted: &'static str,
-) -> Result<T, CliError> {
-    value
-        .parse()
-        .map_err(|_| CliError::Value { of, value, wanted })
+fn number<T: FromStr>(of: &'static str, value: String, wanted: &'static str) -> Result<T, CliError> {
+    value.parse().map_err(|_| CliError::Value { of, value, wanted })
 }
 
 #[cfg(test)]
@@ -247,15 +230,7 @@ mod tests {
     #[test]
     fn options_take_their_value_apart_or_attached() {
         for line in [
-            &[
-                "--device",
-                "tun7",
-                "--address",
-                "10.0.0.2",
-                "--port",
-                "80",
-                "--once",
-            ][..],
+            &["--device", "tun7", "--address", "10.0.0.2", "--port", "80", "--once"][..],
             &["--once", "--port=80", "--address=10.0.0.2", "--device=tun7"][..],
         ] {
             let options = served(asked(line));
@@ -289,10 +264,7 @@ mod tests {
             (&["--address", "192.0.2"][..], "is not an IPv4 address"),
             (&["--device", "tun%d"][..], "not a device name"),
             (&["--device=1234567890123456"][..], "not a device name"),
-            (
-                &["--address=224.0.0.1"][..],
-                "224.0.0.1/24 is not an address for a host",
-            ),
+            (&["--address=224.0.0.1"][..], "224.0.0.1/24 is not an address for a host"),
             (&["--once=yes"][..], "--once takes no value"),
             (&["--help=me"][..], "--help takes no value"),
         ] {
@@ -319,11 +291,7 @@ mod tests {
     #[test]
     fn a_wrong_variable_is_named() {
         for (wrong, value, says) in [
-            (
-                PREFIX_VARIABLE,
-                "33",
-                "192.0.2.2/33 is not an address for a host",
-            ),
+            (PREFIX_VARIABLE, "33", "192.0.2.2/33 is not an address for a host"),
             (PREFIX_VARIABLE, "x", PREFIX_VARIABLE),
             (ADDRESS_VARIABLE, "x", ADDRESS_VARIABLE),
             (DEVICE_VARIABLE, "a/b", "\"a/b\" is not a device name"),

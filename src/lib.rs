@@ -1,5 +1,346 @@
 //! TCP under multiparty session types: the roles and the local type of each.
+//!
+//! This file is the protocol. Each state of RFC 9293 is one session type ([`SystemListen`] … [`SystemTimeWait`]), two where
+//! the user may be waiting for an answer; the compiler holds the programs of the roles (`system.rs`, `user.rs`) to them.
+//!
+//! ```text
+//!  ServerUser ──calls──▶ ServerSystem ◀──segments──▶ ClientSystem
+//!             ◀─answers─
+//! ```
+//!
+//! What one side sends the other awaits: a user's calls and their answers are reliable and in order ([`cb`]), segments
+//! may be lost, repeated and reordered ([`smol_channel`]), so a system awaits *any* segment in every state. Time is a role
+//! as well ([`Timeout`]): the machine ([`tcp`]) says what is due and when, and `Due` sends exactly one segment, which is
+//! how "send a segment, or send nothing" is typed: sending nothing is not taking the branch.
+#![recursion_limit = "256"]
 
+pub mod calls;
+pub mod cb;
+pub mod server;
 pub mod smol_channel;
 pub mod smol_lower;
+pub mod st;
+mod st_macros;
+pub mod system;
 pub mod tcp;
+pub mod undirected;
+pub mod user;
+
+use calls::{Abort, Close, Closed, Connected, Data, Open, Receive, Reset, TcbCreated};
+use smol_channel::{Ack, FinAck, Rst, Syn, SynAck};
+use st::{Participant, Role, Timeout};
+use tcp::{
+    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Finishes, Reopens, Resets,
+    Restarts, segment::Segment,
+};
+
+// ── Roles ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// The server application that uses TCP.
+#[derive(Debug)]
+pub enum RoleServerUser {}
+/// This TCP implementation.
+#[derive(Debug)]
+pub enum RoleServerSystem {}
+/// The TCP implementation at the other end of the network.
+#[derive(Debug)]
+pub enum RoleClientSystem {}
+
+impl Role for RoleServerUser {}
+impl Role for RoleServerSystem {}
+impl Role for RoleClientSystem {}
+
+/// A role that is a TCP implementation: one set of types serves both ends of a connection.
+pub trait SystemSide: Role + Sized {
+    /// Whose calls it serves.
+    type User: Role;
+    /// The TCP implementation at the other end.
+    type Peer: Role;
+}
+
+impl SystemSide for RoleServerSystem {
+    type User = RoleServerUser;
+    type Peer = RoleClientSystem;
+}
+
+/// A role that is an application.
+pub trait UserSide: Role + Sized {
+    /// The TCP implementation that it calls.
+    type System: Role;
+}
+
+impl UserSide for RoleServerUser {
+    type System = RoleServerSystem;
+}
+
+// ── The typing context ───────────────────────────────────────────────────────────────────────────────────────────────
+
+impl Participant for RoleServerSystem {
+    type Session = ServerSystemSessionType;
+}
+
+impl Participant for RoleServerUser {
+    type Session = ServerUserSessionType;
+}
+
+/// The server system, from its user's OPEN on.
+pub type ServerSystemSessionType = St![
+    (RoleServerUser & Open).
+    (RoleServerUser + TcbCreated).
+    ServerSystemListen
+];
+
+/// The server user, from its OPEN on.
+pub type ServerUserSessionType = St![
+    (RoleServerSystem + Open).
+    (RoleServerSystem & TcbCreated).
+    (RoleServerSystem & Connected).
+    ServerUserOpen
+];
+
+/// LISTEN of the server.
+pub type ServerSystemListen = SystemListen<RoleServerSystem>;
+/// SYN-RECEIVED of the server (dissertation §3.3.5).
+pub type ServerSystemSynRcvd = SystemSynReceived<RoleServerSystem>;
+/// ESTABLISHED of the server (dissertation §3.3.6).
+pub type ServerSystemCommLoop = SystemEstablished<RoleServerSystem>;
+/// CLOSE-WAIT of the server (dissertation §3.3.8).
+pub type ServerSystemCloseWait = SystemCloseWait<RoleServerSystem>;
+/// FIN-WAIT-1 of the server (dissertation §3.3.8).
+pub type ServerSystemFinWait1 = SystemFinWait1<RoleServerSystem>;
+/// FIN-WAIT-2 of the server (dissertation §3.3.8).
+pub type ServerSystemFinWait2 = SystemFinWait2<RoleServerSystem>;
+/// The server user with the floor.
+pub type ServerUserOpen = UserOpen<RoleServerUser>;
+
+// ── The system: opening ──────────────────────────────────────────────────────────────────────────────────────────────
+
+Offer!(
+    /// LISTEN.
+    pub SystemListen<S: SystemSide> => ListenEvent {
+        S::Peer & Syn(Syn). (S::Peer + SynAck). SystemSynReceived<S>,
+        S::Peer & Refused(Segment). (S::Peer + Rst). SystemListen<S>,
+        S::Peer & Ignored(Segment). SystemListen<S>,
+        S::User & Abort(Abort). end,
+    }
+);
+
+Offer!(
+    /// SYN-RECEIVED. Whatever ends it before the user has heard of the peer leads back to LISTEN (RFC 9293 §3.10.7.4).
+    pub SystemSynReceived<S: SystemSide> => SynReceivedEvent {
+        S::Peer & Acknowledged(AcksSyn). (S::User + Connected). SystemEstablished<S>,
+        S::Peer & Fin(AcksSynAndFinishes). (S::User + Connected). SystemCloseWait<S>,
+        S::Peer & Restart(Restarts). SystemListen<S>,
+        S::Peer & Reset(Resets). SystemListen<S>,
+        S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemSynReceived<S>,
+        S::Peer & Refused(Segment). (S::Peer + Rst). SystemSynReceived<S>,
+        S::Peer & Ignored(Segment). SystemSynReceived<S>,
+        S::User & Abort(Abort). (S::Peer + Rst). end,
+        Timeout & Due. (S::Peer + SynAck). SystemSynReceived<S>,
+        Timeout & GiveUp. SystemListen<S>,
+    }
+);
+
+// ── The system: data ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+Offer!(
+    /// ESTABLISHED, the user has the floor.
+    pub SystemEstablished<S: SystemSide> => EstablishedEvent {
+        S::Peer & Acceptable(Acceptable). SystemEstablished<S>,
+        S::Peer & Fin(Finishes). SystemCloseWait<S>,
+        S::Peer & Reset(Resets). SystemClosed<S>,
+        S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemEstablished<S>,
+        S::Peer & Ignored(Segment). SystemEstablished<S>,
+        S::User & Send(Data). SystemEstablished<S>,
+        S::User & Receive(Receive). SystemEstablishedReceive<S>,
+        S::User & Close(Close). SystemFinWait1<S>,
+        S::User & Abort(Abort). (S::Peer + Rst). end,
+        Timeout & Due. (S::Peer + Ack). SystemEstablished<S>,
+        Timeout & GiveUp. SystemClosed<S>,
+    }
+);
+
+Offer!(
+    /// ESTABLISHED, the user waits for the answer to its `Receive`.
+    pub SystemEstablishedReceive<S: SystemSide> => EstablishedReceiveEvent {
+        S::Peer & Acceptable(Acceptable). SystemEstablishedReceive<S>,
+        S::Peer & Fin(Finishes). SystemCloseWaitReceive<S>,
+        S::Peer & Reset(Resets). (S::User + Reset). SystemClosedTold<S>,
+        S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemEstablishedReceive<S>,
+        S::Peer & Ignored(Segment). SystemEstablishedReceive<S>,
+        S::User & Send(Data). SystemEstablishedReceive<S>,
+        S::User & Close(Close). SystemFinWait1<S>,
+        S::User & Abort(Abort). (S::Peer + Rst). end,
+        Timeout & Deliver. (S::User + Data). SystemEstablished<S>,
+        Timeout & Due. (S::Peer + Ack). SystemEstablishedReceive<S>,
+        Timeout & GiveUp. (S::User + Reset). SystemClosedTold<S>,
+    }
+);
+
+Offer!(
+    /// CLOSE-WAIT, the user has the floor.
+    pub SystemCloseWait<S: SystemSide> => CloseWaitEvent {
+        S::Peer & Acceptable(Acceptable). SystemCloseWait<S>,
+        S::Peer & Reset(Resets). SystemClosed<S>,
+        S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemCloseWait<S>,
+        S::Peer & Ignored(Segment). SystemCloseWait<S>,
+        S::User & Send(Data). SystemCloseWait<S>,
+        S::User & Receive(Receive). SystemCloseWaitReceive<S>,
+        S::User & Close(Close). SystemLastAck<S>,
+        S::User & Abort(Abort). (S::Peer + Rst). end,
+        Timeout & Due. (S::Peer + Ack). SystemCloseWait<S>,
+        Timeout & GiveUp. SystemClosed<S>,
+    }
+);
+
+Offer!(
+    /// CLOSE-WAIT, the user waits for the answer to its `Receive`: what is left of the stream, then the peer's `Close`.
+    pub SystemCloseWaitReceive<S: SystemSide> => CloseWaitReceiveEvent {
+        S::Peer & Acceptable(Acceptable). SystemCloseWaitReceive<S>,
+        S::Peer & Reset(Resets). (S::User + Reset). SystemClosedTold<S>,
+        S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemCloseWaitReceive<S>,
+        S::Peer & Ignored(Segment). SystemCloseWaitReceive<S>,
+        S::User & Send(Data). SystemCloseWaitReceive<S>,
+        S::User & Close(Close). SystemLastAck<S>,
+        S::User & Abort(Abort). (S::Peer + Rst). end,
+        Timeout & Deliver. (S::User + Data). SystemCloseWait<S>,
+        Timeout & DeliverClose. (S::User + Close). SystemCloseWait<S>,
+        Timeout & Due. (S::Peer + Ack). SystemCloseWaitReceive<S>,
+        Timeout & GiveUp. (S::User + Reset). SystemClosedTold<S>,
+    }
+);
+
+// ── The system: closing ──────────────────────────────────────────────────────────────────────────────────────────────
+
+Offer!(
+    /// FIN-WAIT-1: the user has closed; what it sent before, then our FIN, is on its way. The user waits for the verdict.
+    pub SystemFinWait1<S: SystemSide> => FinWait1Event {
+        S::Peer & Acceptable(Acceptable). SystemFinWait1<S>,
+        S::Peer & FinAcked(AcksFin). (S::User + Closed). SystemFinWait2<S>,
+        S::Peer & Fin(Finishes). SystemClosing<S>,
+        S::Peer & FinAckedAndFin(AcksFinAndFinishes). (S::User + Closed). SystemTimeWait<S>,
+        S::Peer & AfterClose(AfterClose). (S::Peer + Rst). (S::User + Reset). end,
+        S::Peer & Reset(Resets). (S::User + Reset). end,
+        S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemFinWait1<S>,
+        S::Peer & Ignored(Segment). SystemFinWait1<S>,
+        Timeout & Due. (S::Peer + Ack). SystemFinWait1<S>,
+        Timeout & DueFin. (S::Peer + FinAck). SystemFinWait1<S>,
+        Timeout & DataLost. (S::Peer + Rst). (S::User + Reset). end,
+        Timeout & GiveUp. (S::User + Reset). end,
+    }
+);
+
+Offer!(
+    /// FIN-WAIT-2: our stream is finished and acknowledged, the peer's is not. There is no user any more.
+    pub SystemFinWait2<S: SystemSide> => FinWait2Event {
+        S::Peer & Acceptable(Acceptable). SystemFinWait2<S>,
+        S::Peer & Fin(Finishes). SystemTimeWait<S>,
+        S::Peer & AfterClose(AfterClose). (S::Peer + Rst). end,
+        S::Peer & Reset(Resets). end,
+        S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemFinWait2<S>,
+        S::Peer & Ignored(Segment). SystemFinWait2<S>,
+        Timeout & Due. (S::Peer + Ack). SystemFinWait2<S>,
+        Timeout & Expired. end,
+    }
+);
+
+Offer!(
+    /// CLOSING: both have closed at once; our FIN is not yet acknowledged.
+    pub SystemClosing<S: SystemSide> => ClosingEvent {
+        S::Peer & Acceptable(Acceptable). SystemClosing<S>,
+        S::Peer & FinAcked(AcksFin). (S::User + Closed). SystemTimeWait<S>,
+        S::Peer & Reset(Resets). (S::User + Reset). end,
+        S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemClosing<S>,
+        S::Peer & Ignored(Segment). SystemClosing<S>,
+        Timeout & Due. (S::Peer + Ack). SystemClosing<S>,
+        Timeout & DueFin. (S::Peer + FinAck). SystemClosing<S>,
+        Timeout & DataLost. (S::Peer + Rst). (S::User + Reset). end,
+        Timeout & GiveUp. (S::User + Reset). end,
+    }
+);
+
+Offer!(
+    /// LAST-ACK: the peer closed first, then the user; our FIN is not yet acknowledged.
+    pub SystemLastAck<S: SystemSide> => LastAckEvent {
+        S::Peer & Acceptable(Acceptable). SystemLastAck<S>,
+        S::Peer & FinAcked(AcksFin). (S::User + Closed). end,
+        S::Peer & Reset(Resets). (S::User + Reset). end,
+        S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemLastAck<S>,
+        S::Peer & Ignored(Segment). SystemLastAck<S>,
+        Timeout & Due. (S::Peer + Ack). SystemLastAck<S>,
+        Timeout & DueFin. (S::Peer + FinAck). SystemLastAck<S>,
+        Timeout & DataLost. (S::Peer + Rst). (S::User + Reset). end,
+        Timeout & GiveUp. (S::User + Reset). end,
+    }
+);
+
+Offer!(
+    /// TIME-WAIT: both streams are finished; what the peer missed of that is answered for 2 MSL.
+    pub SystemTimeWait<S: SystemSide> => TimeWaitEvent {
+        S::Peer & Reopens(Reopens). end,
+        S::Peer & Reset(Resets). end,
+        S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemTimeWait<S>,
+        S::Peer & Ignored(Segment). SystemTimeWait<S>,
+        Timeout & Due. (S::Peer + Ack). SystemTimeWait<S>,
+        Timeout & Expired. end,
+    }
+);
+
+Offer!(
+    /// CLOSED before its time, and the user has the floor: it hears of it with its next call that has an answer.
+    pub SystemClosed<S: SystemSide> => ClosedEvent {
+        S::User & Send(Data). SystemClosed<S>,
+        S::User & Receive(Receive). (S::User + Reset). SystemClosedTold<S>,
+        S::User & Close(Close). (S::User + Reset). end,
+        S::User & Abort(Abort). end,
+    }
+);
+
+Offer!(
+    /// CLOSED before its time, and the user was told: only its `Close` is awaited, and what crossed the telling.
+    pub SystemClosedTold<S: SystemSide> => ClosedToldEvent {
+        S::User & Send(Data). SystemClosedTold<S>,
+        S::User & Close(Close). end,
+        S::User & Abort(Abort). end,
+    }
+);
+
+// ── The user ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Select!(
+    /// The user has the floor: it may send as often as it likes, ask to receive, close or abort.
+    pub UserOpen<U: UserSide>: U::System + {
+        Send(Data). UserOpen<U>,
+        Receive(Receive). UserReceiving<U>,
+        Close(Close). UserClosing<U>,
+        Abort(Abort). end,
+    }
+);
+
+Offer!(
+    /// The user waits for the answer to its `Receive`.
+    pub UserReceiving<U: UserSide> => ReceivingEvent {
+        U::System & Data(Data). UserOpen<U>,
+        U::System & Close(Close). UserPeerClosed<U>,
+        U::System & Reset(Reset). (U::System + Close). end,
+    }
+);
+
+Select!(
+    /// The peer has closed and everything before was read: the user may still send.
+    pub UserPeerClosed<U: UserSide>: U::System + {
+        Send(Data). UserPeerClosed<U>,
+        Close(Close). UserClosing<U>,
+        Abort(Abort). end,
+    }
+);
+
+Offer!(
+    /// The user has closed and waits for the verdict; an answer that was under way may come first.
+    pub UserClosing<U: UserSide> => UserClosingEvent {
+        U::System & Data(Data). UserClosing<U>,
+        U::System & PeerClosed(Close). UserClosing<U>,
+        U::System & Closed(Closed). end,
+        U::System & Reset(Reset). end,
+    }
+);

@@ -6,8 +6,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::{env, thread};
 
-use cli::{Command, Options};
-use session_tcp::smol_lower::{Backlog, SmolLower};
+use cli::{Command, Lifetime, Options};
+use session_tcp::server::Server;
+use session_tcp::smol_lower::SmolLower;
+use session_tcp::tcp::isn::IsnSecret;
+use session_tcp::tcp::{Config, LocalAddr};
+use session_tcp::undirected::Clock;
+use smoltcp::time::Duration;
 
 fn main() -> ExitCode {
     let arguments = env::args_os().skip(1);
@@ -25,6 +30,10 @@ fn main() -> ExitCode {
     }
 }
 
+/// TIME-WAIT of the only connection: the process is about to end, so it stays only as long as a lost last ACK needs to be
+/// asked for once more on a link like the TUN device.
+const ONCE_TWO_MSL: Duration = Duration::from_secs(1);
+
 /// Opens the device, starts the IP thread and serves until the device fails or, with `--once`, the first connection has ended.
 fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
@@ -35,10 +44,18 @@ fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
         move || lower.run()
     })?;
     let (address, port, device) = (lower.address(), options.port, &options.lower.device);
-    print(&format!(
-        "session-tcp: serving {address} port {port} on {device}; type: nc {address} {port}\n"
-    ))?;
-    serve_connections(&lower, &backlog, options); // LEAD: the call of `server::serve` goes here; it returns when the backlog ends
+    print(&format!("session-tcp: serving {address} port {port} on {device}; type: nc {address} {port}\n"))?;
+    let mut config = Config { mtu_bytes: lower.mtu_bytes(), ..Config::default() };
+    if options.lifetime == Lifetime::Once {
+        config.two_msl = ONCE_TWO_MSL;
+    }
+    let local = LocalAddr { addr: address, port };
+    let isn = IsnSecret(rand::random());
+    let server = Server { lower: lower.clone(), backlog, local, config, isn, clock: Clock::start() };
+    match options.lifetime {
+        Lifetime::Once => server.run_once()?,
+        Lifetime::Endless => server.run(),
+    }
     lower.stop();
     match ip_thread.join() {
         Ok(ended) => Ok(ended?),
@@ -46,20 +63,10 @@ fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// LEAD: stands in for `server::serve`; lets every arrival go until the IP thread ends.
-fn serve_connections(_lower: &SmolLower, backlog: &Backlog, _options: &Options) {
-    for arrival in backlog.receiver() {
-        log::debug!("{} would like to talk", arrival.remote);
-    }
-}
-
 /// Prints at once; nobody reading is no reason to panic.
 fn print(text: &str) -> Result<(), Box<dyn std::error::Error>> {
     let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         Ok(()) | Err(_) => Ok(()),
     }

@@ -1,6 +1,24 @@
-//! The network channel: segments as typed messages.
+//! The network channel: segments as typed messages (dissertation §3.2, §3.3.1).
+//!
+//! Unlike the user's channel it is a network: what is sent may be lost, and what arrives is any segment at all. A picker
+//! decides which branch of an offer an arrival takes.
 
+use std::marker::PhantomData;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError};
+
+use crate::smol_lower::{Arrival, Backlog, Inbox, SmolLower};
+use crate::st::{
+    Action, After, At, Branch, Choice, End, Message, Name, OfferOne, OfferTwo, Position, Role, SelectOne, SelectTwo,
+    Selection, SessionError, Taken, Token,
+};
 use crate::tcp::segment::{Control, Segment};
+use crate::tcp::{
+    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Finishes, Reopens, Resets,
+    Restarts, State, Tcp, TcpListen,
+};
 
 /// A segment that is not of the message type asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +60,8 @@ macro_rules! smol_message {
             }
         }
 
+        impl Message for $name {}
+
         impl TryFrom<Segment> for $name {
             type Error = NotThatMessage;
 
@@ -76,6 +96,336 @@ smol_message!(Ack { -syn +ack -fin -rst });
 smol_message!(FinAck { -syn +ack +fin -rst });
 smol_message!(Rst { -syn -ack -fin +rst });
 smol_message!(RstAck { -syn +ack -fin +rst });
+
+/// Any segment at all.
+impl Message for Segment {
+    fn wire() -> Vec<Name> {
+        [Syn::wire(), SynAck::wire(), Ack::wire(), FinAck::wire(), Rst::wire(), RstAck::wire()].concat()
+    }
+}
+
+/// Says which messages on the wire a proof of the machine refines.
+macro_rules! refines {
+    ($($proof:ident: $($wire:ident),+;)+) => {$(
+        impl Message for $proof {
+            fn wire() -> Vec<Name> {
+                [$($wire::wire()),+].concat()
+            }
+        }
+    )+};
+}
+
+// A FIN that comes before the text in front of it is remembered; the message that later fills the gap is what finishes
+// the stream. So both types may be either.
+refines! {
+    AcksSyn: Ack, FinAck;
+    AcksSynAndFinishes: FinAck;
+    Restarts: Syn, SynAck;
+    Acceptable: Ack, FinAck;
+    Finishes: Ack, FinAck;
+    AcksFin: Ack, FinAck;
+    AcksFinAndFinishes: Ack, FinAck;
+    AfterClose: Ack, FinAck;
+    Reopens: Syn;
+    Resets: Rst, RstAck;
+}
+
+/// Decides for each offer which segments belong to the session (dissertation §3.2.1); the others are dropped without
+/// advancing it.
+pub trait ChannelFilter {
+    /// Whether a segment from `remote` belongs to the session.
+    fn filter(&self, remote: SocketAddrV4, segment: &Segment) -> Filtered;
+}
+
+/// What a [`ChannelFilter`] says of a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Filtered {
+    /// It is handed on and may advance the session.
+    Accepted,
+    /// It is dropped.
+    Dropped,
+}
+
+/// A connection takes the segments of its own two sockets.
+impl<S: State> ChannelFilter for Tcp<S> {
+    fn filter(&self, remote: SocketAddrV4, segment: &Segment) -> Filtered {
+        let from_peer = remote == self.remote() && segment.src_port == remote.port();
+        if from_peer && segment.dst_port == self.local().port() { Filtered::Accepted } else { Filtered::Dropped }
+    }
+}
+
+/// A listener takes what is for its port, from anyone.
+impl ChannelFilter for TcpListen {
+    fn filter(&self, _remote: SocketAddrV4, segment: &Segment) -> Filtered {
+        if segment.dst_port == self.local().port() { Filtered::Accepted } else { Filtered::Dropped }
+    }
+}
+
+/// The end of role `Me` of the network between it and role `Peer`.
+///
+/// It listens with all other sessions of its port until [`adopt`](Self::adopt) binds it to one connection, and again after
+/// [`forget`](Self::forget).
+#[derive(Debug)]
+pub struct NetChannel<Me: Role, Peer: Role> {
+    lower: SmolLower,
+    backlog: Backlog,
+    connection: Option<(SocketAddrV4, Inbox)>,
+    last_remote: SocketAddrV4,
+    roles: PhantomData<fn() -> (Me, Peer)>,
+}
+
+impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
+    /// Makes the channel of a session that listens.
+    pub fn new(lower: SmolLower, backlog: Backlog) -> Self {
+        NetChannel {
+            lower,
+            backlog,
+            connection: None,
+            last_remote: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
+            roles: PhantomData,
+        }
+    }
+
+    /// Receives the one message offered, from whoever the filter accepts, with the sender's address.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::TimedOut`] at the deadline, [`SessionError::Unexpected`] when the segment is not an `M`,
+    /// [`SessionError::Gone`] when the device is.
+    pub fn offer_one_with_addr<M, A>(
+        &mut self,
+        st: Token<Me, OfferOne<Peer, M, A>>,
+        filter: &impl ChannelFilter,
+        deadline: Option<Instant>,
+    ) -> Result<(SocketAddrV4, M, Token<Me, A>), SessionError>
+    where
+        M: Message + TryFrom<Segment>,
+        A: Action,
+    {
+        let (remote, segment) = self.recv(filter, deadline)?;
+        let message = M::try_from(segment).map_err(|_| SessionError::Unexpected { role: Name::of::<Peer>() })?;
+        Ok((remote, message, st.advance()))
+    }
+
+    /// Receives the one message offered.
+    ///
+    /// # Errors
+    ///
+    /// As [`offer_one_with_addr`](Self::offer_one_with_addr).
+    pub fn offer_one<M, A>(
+        &mut self,
+        st: Token<Me, OfferOne<Peer, M, A>>,
+        filter: &impl ChannelFilter,
+        deadline: Option<Instant>,
+    ) -> Result<(M, Token<Me, A>), SessionError>
+    where
+        M: Message + TryFrom<Segment>,
+        A: Action,
+    {
+        let (_, message, st) = self.offer_one_with_addr(st, filter, deadline)?;
+        Ok((message, st))
+    }
+
+    /// Receives one of the two messages offered; the picker says which one it is (dissertation §3.1.4).
+    ///
+    /// With more than two branches the picker answers by [`Branch::pick`] and the result is matched by
+    /// [`branches!`](crate::branches).
+    ///
+    /// # Errors
+    ///
+    /// As [`offer_one_with_addr`](Self::offer_one_with_addr); [`SessionError::Unexpected`] when the picker finds no branch.
+    pub fn offer_two_filtered<M1, M2, A1, A2>(
+        &mut self,
+        st: Token<Me, OfferTwo<Peer, M1, M2, A1, A2>>,
+        picker: impl FnOnce(Segment) -> Option<Branch<M1, M2>>,
+        filter: &impl ChannelFilter,
+        deadline: Option<Instant>,
+    ) -> Result<Taken<Me, M1, M2, A1, A2>, SessionError>
+    where
+        M1: Message,
+        M2: Message,
+        A1: Action,
+        A2: Action,
+    {
+        let (_, segment) = self.recv(filter, deadline)?;
+        match picker(segment) {
+            Some(Branch::Left(message)) => Ok(Branch::Left((message, st.advance()))),
+            Some(Branch::Right(message)) => Ok(Branch::Right((message, st.advance()))),
+            None => Err(SessionError::Unexpected { role: Name::of::<Peer>() }),
+        }
+    }
+
+    /// Sends the one message selected to `remote`.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Transport`] when the device fails; a full device loses the segment, as a network may.
+    pub fn select_one<M, A>(
+        &mut self,
+        st: Token<Me, SelectOne<Peer, M, A>>,
+        remote: SocketAddrV4,
+        message: M,
+    ) -> Result<Token<Me, A>, SessionError>
+    where
+        M: Message + Into<Segment>,
+        A: Action,
+    {
+        self.send(remote, message)?;
+        Ok(st.advance())
+    }
+
+    /// Sends the message of the first branch.
+    ///
+    /// # Errors
+    ///
+    /// As [`select_one`](Self::select_one).
+    pub fn select_left<M1, M2, A1, A2>(
+        &mut self,
+        st: Token<Me, SelectTwo<Peer, M1, M2, A1, A2>>,
+        remote: SocketAddrV4,
+        message: M1,
+    ) -> Result<Token<Me, A1>, SessionError>
+    where
+        M1: Message + Into<Segment>,
+        M2: Message,
+        A1: Action,
+        A2: Action,
+    {
+        self.send(remote, message)?;
+        Ok(st.advance())
+    }
+
+    /// Sends the message of the second branch.
+    ///
+    /// # Errors
+    ///
+    /// As [`select_one`](Self::select_one).
+    pub fn select_right<M1, M2, A1, A2>(
+        &mut self,
+        st: Token<Me, SelectTwo<Peer, M1, M2, A1, A2>>,
+        remote: SocketAddrV4,
+        message: M2,
+    ) -> Result<Token<Me, A2>, SessionError>
+    where
+        M1: Message,
+        M2: Message + Into<Segment>,
+        A1: Action,
+        A2: Action,
+    {
+        self.send(remote, message)?;
+        Ok(st.advance())
+    }
+
+    /// Sends the message of a label picked in a selection with any number of branches.
+    ///
+    /// # Errors
+    ///
+    /// As [`select_one`](Self::select_one).
+    pub fn select<A, I, M>(
+        &mut self,
+        st: Token<Me, A>,
+        remote: SocketAddrV4,
+        choice: Choice<A, I, M>,
+    ) -> Result<After<Me, A, I, M>, SessionError>
+    where
+        A: Selection<Role = Peer>,
+        A::Tree: At<I, M>,
+        I: Position,
+        M: Message + Into<Segment>,
+    {
+        self.send(remote, choice.into_message())?;
+        Ok(st.advance())
+    }
+
+    /// Closes the channel at the end of its session.
+    pub fn close(self, _end: &End) {}
+
+    /// The handshake is complete: the connection no longer counts among those half open.
+    pub fn established(&self) {
+        if let Some((_, inbox)) = &self.connection {
+            inbox.established();
+        }
+    }
+
+    /// Ends the binding to a connection: this session listens again.
+    pub fn forget(&mut self) {
+        self.connection = None;
+    }
+
+    /// Ends the binding to a connection and gives its segment to whoever listens (RFC 9293 MAY-2).
+    pub fn resubmit(&mut self, segment: Segment) {
+        if let Some((remote, inbox)) = self.connection.take()
+            && let Err(cause) = inbox.resubmit(segment)
+        {
+            log::debug!("{remote}: its new SYN was lost: {cause}");
+        }
+    }
+
+    /// Who was heard last while this session listened; unspecified before that.
+    pub fn last_remote(&self) -> SocketAddrV4 {
+        self.last_remote
+    }
+
+    /// Where segments of this session come from at present.
+    pub(crate) fn source(&self) -> Source<'_> {
+        match &self.connection {
+            None => Source::Listening(self.backlog.receiver()),
+            Some((remote, inbox)) => Source::Connected(*remote, inbox.receiver()),
+        }
+    }
+
+    /// Takes what the backlog brought: binds this session to the connection where there is one.
+    pub(crate) fn adopt(&mut self, arrival: Arrival) -> (SocketAddrV4, Segment) {
+        self.last_remote = arrival.remote;
+        self.connection = arrival.inbox.map(|inbox| (arrival.remote, inbox));
+        (arrival.remote, arrival.segment)
+    }
+
+    fn recv(
+        &mut self,
+        filter: &impl ChannelFilter,
+        deadline: Option<Instant>,
+    ) -> Result<(SocketAddrV4, Segment), SessionError> {
+        loop {
+            let (remote, segment) = match self.source() {
+                Source::Listening(backlog) => {
+                    let arrival = recv_until::<_, Peer>(backlog, deadline)?;
+                    self.adopt(arrival)
+                }
+                Source::Connected(remote, inbox) => (remote, recv_until::<_, Peer>(inbox, deadline)?),
+            };
+            if filter.filter(remote, &segment) == Filtered::Accepted {
+                return Ok((remote, segment));
+            }
+            log::debug!("segment from {remote} is not part of this session, dropped");
+        }
+    }
+
+    fn send<M: Into<Segment>>(&self, remote: SocketAddrV4, message: M) -> Result<(), SessionError> {
+        let segment = message.into();
+        let octets = segment.emit(self.lower.address(), *remote.ip());
+        self.lower.send(*remote.ip(), &octets).map_err(|cause| SessionError::Transport(Box::new(cause)))
+    }
+}
+
+/// Where the segments of a session come from.
+pub(crate) enum Source<'a> {
+    /// The queue shared by all sessions that listen.
+    Listening(&'a Receiver<Arrival>),
+    /// The queue of one connection.
+    Connected(SocketAddrV4, &'a Receiver<Segment>),
+}
+
+fn recv_until<T, R: Role>(queue: &Receiver<T>, deadline: Option<Instant>) -> Result<T, SessionError> {
+    let role = Name::of::<R>();
+    match deadline {
+        None => queue.recv().map_err(|RecvError| SessionError::Gone { role }),
+        Some(deadline) => queue.recv_deadline(deadline).map_err(|cause| match cause {
+            RecvTimeoutError::Timeout => SessionError::TimedOut { role },
+            RecvTimeoutError::Disconnected => SessionError::Gone { role },
+        }),
+    }
+}
 
 #[cfg(test)]
 mod tests {

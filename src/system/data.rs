@@ -1,0 +1,245 @@
+//! ESTABLISHED and CLOSE-WAIT, each with the user at work and with the user waiting (dissertation §3.3.6).
+
+use super::{At, Phase, System, Watch, hears, label};
+use crate::calls::{Abort, Close, Data, MAX_DATA_BYTES, Receive, ResetCause};
+use crate::st::{Action, SelectOne, SessionError, Token};
+use crate::tcp::{Due, EstablishedVerdict, Poll};
+use crate::{
+    CloseWaitEvent, CloseWaitReceiveEvent, EstablishedEvent, EstablishedReceiveEvent, SystemCloseWait,
+    SystemCloseWaitReceive, SystemEstablished, SystemEstablishedReceive, SystemSide,
+};
+
+/// What is due while the user waits for an answer.
+enum Receiving<D> {
+    /// The answer: data.
+    Deliver,
+    /// The answer: the peer has closed and everything before was read.
+    DeliverClose,
+    /// What the machine says.
+    Machine(D),
+}
+
+impl<S: SystemSide, W: Watch> System<S, W> {
+    pub(super) fn established(&mut self, at: At<S, SystemEstablished<S>>) -> Result<Phase<S>, SessionError> {
+        let At { st, mut tcp } = at;
+        let event = self.io.offer(
+            st,
+            hears(tcp.can_send()),
+            &tcp,
+            |now| tcp.poll(now),
+            |segment, now| {
+                label(tcp.judge(segment, now), |verdict| match verdict {
+                    EstablishedVerdict::Acceptable(segment) => SystemEstablished::Acceptable(segment),
+                    EstablishedVerdict::Finishes(fin) => SystemEstablished::Fin(fin),
+                })
+            },
+            |due| match due {
+                Due::Segment => SystemEstablished::Due(),
+                Due::GiveUp => SystemEstablished::GiveUp(),
+            },
+        )?;
+        let now = self.io.clock.now();
+        Ok(match event {
+            EstablishedEvent::Acceptable(segment, st) => {
+                tcp.accept(segment, now);
+                Phase::Established(At { st, tcp })
+            }
+            EstablishedEvent::Fin(fin, st) => {
+                let tcp = tcp.finish(fin, now);
+                Phase::CloseWait(At { st, tcp })
+            }
+            EstablishedEvent::Reset(_, st) => Phase::Closed(st, ResetCause::Peer),
+            EstablishedEvent::Unacceptable(segment, st) => Phase::Established(self.challenge(st, tcp, &segment)?),
+            EstablishedEvent::Ignored(_, st) => Phase::Established(At { st, tcp }),
+            EstablishedEvent::Send(data, st) => {
+                tcp.send(data.octets(), now);
+                Phase::Established(At { st, tcp })
+            }
+            EstablishedEvent::Receive(Receive(()), st) => Phase::EstablishedReceive(At { st, tcp }),
+            EstablishedEvent::Close(Close(()), st) => {
+                let tcp = tcp.close(now);
+                Phase::FinWait1(At { st, tcp })
+            }
+            EstablishedEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
+            EstablishedEvent::Due(st) => {
+                let ack = tcp.transmit(now);
+                Phase::Established(self.stay(st, tcp, ack)?)
+            }
+            EstablishedEvent::GiveUp(st) => Phase::Closed(st, ResetCause::UserTimeout),
+        })
+    }
+
+    pub(super) fn established_receive(
+        &mut self,
+        at: At<S, SystemEstablishedReceive<S>>,
+    ) -> Result<Phase<S>, SessionError> {
+        let At { st, mut tcp } = at;
+        let event = self.io.offer(
+            st,
+            hears(tcp.can_send()),
+            &tcp,
+            |now| receiving(tcp.readable(), tcp.poll(now)),
+            |segment, now| {
+                label(tcp.judge(segment, now), |verdict| match verdict {
+                    EstablishedVerdict::Acceptable(segment) => SystemEstablishedReceive::Acceptable(segment),
+                    EstablishedVerdict::Finishes(fin) => SystemEstablishedReceive::Fin(fin),
+                })
+            },
+            |due| match due {
+                Receiving::Deliver | Receiving::DeliverClose => SystemEstablishedReceive::Deliver(),
+                Receiving::Machine(Due::Segment) => SystemEstablishedReceive::Due(),
+                Receiving::Machine(Due::GiveUp) => SystemEstablishedReceive::GiveUp(),
+            },
+        )?;
+        let now = self.io.clock.now();
+        Ok(match event {
+            EstablishedReceiveEvent::Acceptable(segment, st) => {
+                tcp.accept(segment, now);
+                Phase::EstablishedReceive(At { st, tcp })
+            }
+            EstablishedReceiveEvent::Fin(fin, st) => {
+                let tcp = tcp.finish(fin, now);
+                Phase::CloseWaitReceive(At { st, tcp })
+            }
+            EstablishedReceiveEvent::Reset(_, st) => Phase::ClosedTold(self.tell(st, ResetCause::Peer)?),
+            EstablishedReceiveEvent::Unacceptable(segment, st) => {
+                Phase::EstablishedReceive(self.challenge(st, tcp, &segment)?)
+            }
+            EstablishedReceiveEvent::Ignored(_, st) => Phase::EstablishedReceive(At { st, tcp }),
+            EstablishedReceiveEvent::Send(data, st) => {
+                tcp.send(data.octets(), now);
+                Phase::EstablishedReceive(At { st, tcp })
+            }
+            EstablishedReceiveEvent::Close(Close(()), st) => {
+                let tcp = tcp.close(now);
+                Phase::FinWait1(At { st, tcp })
+            }
+            EstablishedReceiveEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
+            EstablishedReceiveEvent::Deliver(st) => {
+                let st = self.deliver(st, tcp.deliver(MAX_DATA_BYTES))?;
+                Phase::Established(At { st, tcp })
+            }
+            EstablishedReceiveEvent::Due(st) => {
+                let ack = tcp.transmit(now);
+                Phase::EstablishedReceive(self.stay(st, tcp, ack)?)
+            }
+            EstablishedReceiveEvent::GiveUp(st) => Phase::ClosedTold(self.tell(st, ResetCause::UserTimeout)?),
+        })
+    }
+
+    pub(super) fn close_wait(&mut self, at: At<S, SystemCloseWait<S>>) -> Result<Phase<S>, SessionError> {
+        let At { st, mut tcp } = at;
+        let event = self.io.offer(
+            st,
+            hears(tcp.can_send()),
+            &tcp,
+            |now| tcp.poll(now),
+            |segment, now| label(tcp.judge(segment, now), SystemCloseWait::Acceptable),
+            |due| match due {
+                Due::Segment => SystemCloseWait::Due(),
+                Due::GiveUp => SystemCloseWait::GiveUp(),
+            },
+        )?;
+        let now = self.io.clock.now();
+        Ok(match event {
+            CloseWaitEvent::Acceptable(segment, st) => {
+                tcp.accept(segment, now);
+                Phase::CloseWait(At { st, tcp })
+            }
+            CloseWaitEvent::Reset(_, st) => Phase::Closed(st, ResetCause::Peer),
+            CloseWaitEvent::Unacceptable(segment, st) => Phase::CloseWait(self.challenge(st, tcp, &segment)?),
+            CloseWaitEvent::Ignored(_, st) => Phase::CloseWait(At { st, tcp }),
+            CloseWaitEvent::Send(data, st) => {
+                tcp.send(data.octets(), now);
+                Phase::CloseWait(At { st, tcp })
+            }
+            CloseWaitEvent::Receive(Receive(()), st) => Phase::CloseWaitReceive(At { st, tcp }),
+            CloseWaitEvent::Close(Close(()), st) => {
+                let tcp = tcp.close(now);
+                Phase::LastAck(At { st, tcp })
+            }
+            CloseWaitEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
+            CloseWaitEvent::Due(st) => {
+                let ack = tcp.transmit(now);
+                Phase::CloseWait(self.stay(st, tcp, ack)?)
+            }
+            CloseWaitEvent::GiveUp(st) => Phase::Closed(st, ResetCause::UserTimeout),
+        })
+    }
+
+    pub(super) fn close_wait_receive(
+        &mut self,
+        at: At<S, SystemCloseWaitReceive<S>>,
+    ) -> Result<Phase<S>, SessionError> {
+        let At { st, mut tcp } = at;
+        let event = self.io.offer(
+            st,
+            hears(tcp.can_send()),
+            &tcp,
+            |now| match tcp.drained() {
+                true => Poll::Now(Receiving::DeliverClose),
+                false => receiving(tcp.readable(), tcp.poll(now)),
+            },
+            |segment, now| label(tcp.judge(segment, now), SystemCloseWaitReceive::Acceptable),
+            |due| match due {
+                Receiving::Deliver => SystemCloseWaitReceive::Deliver(),
+                Receiving::DeliverClose => SystemCloseWaitReceive::DeliverClose(),
+                Receiving::Machine(Due::Segment) => SystemCloseWaitReceive::Due(),
+                Receiving::Machine(Due::GiveUp) => SystemCloseWaitReceive::GiveUp(),
+            },
+        )?;
+        let now = self.io.clock.now();
+        Ok(match event {
+            CloseWaitReceiveEvent::Acceptable(segment, st) => {
+                tcp.accept(segment, now);
+                Phase::CloseWaitReceive(At { st, tcp })
+            }
+            CloseWaitReceiveEvent::Reset(_, st) => Phase::ClosedTold(self.tell(st, ResetCause::Peer)?),
+            CloseWaitReceiveEvent::Unacceptable(segment, st) => {
+                Phase::CloseWaitReceive(self.challenge(st, tcp, &segment)?)
+            }
+            CloseWaitReceiveEvent::Ignored(_, st) => Phase::CloseWaitReceive(At { st, tcp }),
+            CloseWaitReceiveEvent::Send(data, st) => {
+                tcp.send(data.octets(), now);
+                Phase::CloseWaitReceive(At { st, tcp })
+            }
+            CloseWaitReceiveEvent::Close(Close(()), st) => {
+                let tcp = tcp.close(now);
+                Phase::LastAck(At { st, tcp })
+            }
+            CloseWaitReceiveEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
+            CloseWaitReceiveEvent::Deliver(st) => {
+                let st = self.deliver(st, tcp.deliver(MAX_DATA_BYTES))?;
+                Phase::CloseWait(At { st, tcp })
+            }
+            CloseWaitReceiveEvent::DeliverClose(st) => {
+                let st = self.io.user.select_one(st, Close(()))?;
+                Phase::CloseWait(At { st, tcp })
+            }
+            CloseWaitReceiveEvent::Due(st) => {
+                let ack = tcp.transmit(now);
+                Phase::CloseWaitReceive(self.stay(st, tcp, ack)?)
+            }
+            CloseWaitReceiveEvent::GiveUp(st) => Phase::ClosedTold(self.tell(st, ResetCause::UserTimeout)?),
+        })
+    }
+
+    /// Answers a `Receive` with what was received.
+    fn deliver<A: Action>(
+        &mut self,
+        st: Token<S, SelectOne<S::User, Data, A>>,
+        octets: Vec<u8>,
+    ) -> Result<Token<S, A>, SessionError> {
+        self.io.user.select_one(st, Data::of_machine(octets))
+    }
+}
+
+/// What is due while the user waits: the answer before all else, since it opens the window that an ACK will tell of.
+fn receiving<D>(readable: usize, machine: Poll<D>) -> Poll<Receiving<D>> {
+    match (readable, machine) {
+        (0, Poll::Now(due)) => Poll::Now(Receiving::Machine(due)),
+        (0, Poll::At(instant)) => Poll::At(instant),
+        (0, Poll::Never) => Poll::Never,
+        (_, _) => Poll::Now(Receiving::Deliver),
+    }
+}

@@ -1,0 +1,333 @@
+//! Undirected offers: one wait on the network, the user and the clock at once.
+//!
+//! The channels below are crossbeam queues both, so one `select!` with a deadline serves; the deadline is the machine's
+//! own. Nothing is polled and nothing spins.
+
+use std::net::SocketAddrV4;
+
+use crossbeam_channel::{Receiver, RecvError, TryRecvError, never, select};
+use smoltcp::time::Instant;
+
+use crate::SystemSide;
+use crate::cb::CbChannel;
+use crate::smol_channel::{ChannelFilter, Filtered, NetChannel, Source};
+use crate::smol_lower::Arrival;
+use crate::st::{Envelope, Name, Offer, Picked, SessionError, Timeout, Token};
+use crate::tcp::Poll;
+use crate::tcp::segment::Segment;
+
+/// Segments taken in a row before the clock and the user are looked at.
+///
+/// Taking what has arrived before answering is what aggregates acknowledgements (RFC 9293 MUST-58, MUST-59); the limit
+/// keeps a flood of segments from holding up a retransmission.
+const SEGMENTS_IN_A_ROW: u32 = 32;
+
+/// Whether an offer looks at the user's channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum User {
+    /// The user's calls are taken.
+    Heard,
+    /// The user's calls stay in their queue: back-pressure, or there is no user any more.
+    Unheard,
+}
+
+/// The clock of the machines: microseconds since the process began.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    epoch: std::time::Instant,
+}
+
+impl Clock {
+    /// Starts a clock.
+    pub fn start() -> Self {
+        Clock { epoch: std::time::Instant::now() }
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Instant {
+        let micros = self.epoch.elapsed().as_micros();
+        Instant::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+    }
+}
+
+/// Everything that a system waits for: its peer, its user, and time.
+pub struct Io<S: SystemSide> {
+    /// The network.
+    pub net: NetChannel<S, S::Peer>,
+    /// The user.
+    pub user: CbChannel<S, S::User>,
+    /// The time.
+    pub clock: Clock,
+    segments_in_a_row: u32,
+}
+
+/// What a wait ended with.
+enum Event<T> {
+    Segment(Result<T, RecvError>),
+    Call(Result<Envelope, RecvError>),
+    Timeout,
+}
+
+impl<S: SystemSide> Io<S> {
+    /// Joins the channels of one system.
+    pub fn new(net: NetChannel<S, S::Peer>, user: CbChannel<S, S::User>, clock: Clock) -> Self {
+        Io { net, user, clock, segments_in_a_row: 0 }
+    }
+
+    /// Offers the branches of `st` to the network, the user and the clock, and takes the one that comes first.
+    ///
+    /// `poll` is asked what is due before each wait; `judge` picks the label for a segment, `due` the one for what is
+    /// due. The types see to it that a segment takes a branch of the peer's and the clock one of [`Timeout`].
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Gone`] when the device is, or the user where `st` has no branch for that.
+    pub fn offer<A: Offer, D>(
+        &mut self,
+        st: Token<S, A>,
+        user: User,
+        filter: &impl ChannelFilter,
+        poll: impl Fn(Instant) -> Poll<D>,
+        judge: impl FnOnce(Segment, Instant) -> Picked<A, S::Peer>,
+        due: impl FnOnce(D) -> Picked<A, Timeout>,
+    ) -> Result<A::Branch<S>, SessionError> {
+        loop {
+            let now = self.clock.now();
+            if let Some(segment) = self.arrived(filter)? {
+                return Ok(judge(segment, now).take(st));
+            }
+            let until = match poll(now) {
+                Poll::Now(what) => return Ok(due(what).take(st)),
+                Poll::At(instant) => Some(instant),
+                Poll::Never => None,
+            };
+            match self.wait(user, until)? {
+                Event::Segment(Ok(segment)) if self.accepts(filter, &segment) => {
+                    return Ok(judge(segment, self.clock.now()).take(st));
+                }
+                Event::Segment(Ok(_)) | Event::Timeout => {}
+                Event::Segment(Err(RecvError)) => return Err(network_gone::<S>()),
+                Event::Call(call) => return self.user.take(st, call),
+            }
+        }
+    }
+
+    /// Offers the branches of `st` to whoever sends to the port, and to the user's end.
+    ///
+    /// # Errors
+    ///
+    /// As [`offer`](Self::offer).
+    pub fn listen<A: Offer>(
+        &mut self,
+        st: Token<S, A>,
+        judge: impl FnOnce(SocketAddrV4, Segment) -> Picked<A, S::Peer>,
+    ) -> Result<A::Branch<S>, SessionError> {
+        self.net.forget();
+        let Source::Listening(backlog) = self.net.source() else {
+            return Err(network_gone::<S>());
+        };
+        let arrival: Result<Arrival, RecvError> = match wait(backlog, self.user.receiver(), None) {
+            Event::Segment(arrival) => arrival,
+            Event::Call(call) => return self.user.take(st, call),
+            Event::Timeout => Err(RecvError),
+        };
+        let arrival = arrival.map_err(|RecvError| network_gone::<S>())?;
+        let (remote, segment) = self.net.adopt(arrival);
+        Ok(judge(remote, segment).take(st))
+    }
+
+    /// A segment that is already there, unless it is time to look elsewhere.
+    fn arrived(&mut self, filter: &impl ChannelFilter) -> Result<Option<Segment>, SessionError> {
+        while self.segments_in_a_row < SEGMENTS_IN_A_ROW {
+            let Source::Connected(_, inbox) = self.net.source() else {
+                return Err(network_gone::<S>());
+            };
+            match inbox.try_recv() {
+                Ok(segment) => {
+                    self.segments_in_a_row += 1;
+                    if self.accepts(filter, &segment) {
+                        return Ok(Some(segment));
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Err(network_gone::<S>()),
+            }
+        }
+        self.segments_in_a_row = 0;
+        Ok(None)
+    }
+
+    fn accepts(&self, filter: &impl ChannelFilter, segment: &Segment) -> bool {
+        match self.net.source() {
+            Source::Listening(_) => false,
+            Source::Connected(remote, _) => filter.filter(remote, segment) == Filtered::Accepted,
+        }
+    }
+
+    fn wait(&self, user: User, until: Option<Instant>) -> Result<Event<Segment>, SessionError> {
+        let Source::Connected(_, inbox) = self.net.source() else {
+            return Err(network_gone::<S>());
+        };
+        let remaining = until.map(|until| {
+            let now = self.clock.now();
+            std::time::Duration::from((until.max(now)) - now)
+        });
+        Ok(match user {
+            User::Heard => wait(inbox, self.user.receiver(), remaining),
+            User::Unheard => wait(inbox, &never(), remaining),
+        })
+    }
+}
+
+/// Waits on two queues, and for no longer than `remaining` where it is given.
+fn wait<T>(net: &Receiver<T>, user: &Receiver<Envelope>, remaining: Option<std::time::Duration>) -> Event<T> {
+    match remaining {
+        Some(remaining) => select! {
+            recv(net) -> segment => Event::Segment(segment),
+            recv(user) -> call => Event::Call(call),
+            default(remaining) => Event::Timeout,
+        },
+        None => select! {
+            recv(net) -> segment => Event::Segment(segment),
+            recv(user) -> call => Event::Call(call),
+        },
+    }
+}
+
+fn network_gone<S: SystemSide>() -> SessionError {
+    SessionError::Gone { role: Name::of::<S::Peer>() }
+}
+
+#[cfg(test)]
+mod tests {
+    use smoltcp::time::Duration as Later;
+
+    use super::*;
+    use crate::calls::{Abort, Close, Data};
+    use crate::smol_lower::{LinkEnd, LowerConfig, SmolLower, perfect};
+    use crate::st::Participant;
+    use crate::tcp::segment::Control;
+    use crate::{Offer, RoleClientSystem, RoleServerUser, cb};
+
+    /// A system that waits for everything.
+    enum System {}
+    impl crate::st::Role for System {}
+    impl SystemSide for System {
+        type User = RoleServerUser;
+        type Peer = RoleClientSystem;
+    }
+    impl Participant for System {
+        type Session = Everything;
+    }
+
+    Offer!(
+        Everything => Event {
+            RoleClientSystem & Came(Segment). Everything,
+            RoleServerUser & Said(Data). Everything,
+            RoleServerUser & Abort(Abort). end,
+            Timeout & Due. Everything,
+        }
+    );
+
+    /// Lets all segments pass but those marked urgent, which stand for another session's.
+    struct Everyone;
+    impl ChannelFilter for Everyone {
+        fn filter(&self, _remote: SocketAddrV4, segment: &Segment) -> Filtered {
+            if segment.control.urg() { Filtered::Dropped } else { Filtered::Accepted }
+        }
+    }
+
+    /// A system bound to one connection, the lower layer to let segments arrive at, and the user's end.
+    fn bound() -> (Io<System>, SmolLower, cb::CbChannel<RoleServerUser, System>) {
+        let (end, _other_end) = LinkEnd::pair(1500, perfect(), perfect());
+        let lower = SmolLower::over_link(end, &LowerConfig::default()).unwrap();
+        let backlog = lower.listen(555).unwrap();
+        let (user, system) = cb::pair();
+        let net = NetChannel::new(lower.clone(), backlog);
+        let mut io = Io::new(net, system, Clock::start());
+        lower.arrive(remote(), segment(Control::SYN));
+        let _st = io.listen(System::start(), |_, segment| Everything::Came(segment)).unwrap();
+        (io, lower, user)
+    }
+
+    fn remote() -> SocketAddrV4 {
+        "192.0.2.1:40000".parse().unwrap()
+    }
+
+    fn segment(control: Control) -> Segment {
+        Segment { src_port: 40000, dst_port: 555, control, ..Segment::default() }
+    }
+
+    fn offer(io: &mut Io<System>, user: User, poll: impl Fn(Instant) -> Poll<()>) -> String {
+        let event =
+            io.offer(System::start(), user, &Everyone, poll, |s, _| Everything::Came(s), |()| Everything::Due());
+        format!("{:?}", event.unwrap())
+    }
+
+    #[test]
+    fn what_has_arrived_is_taken_before_what_is_due() {
+        let (mut io, lower, _user) = bound();
+        lower.arrive(remote(), segment(Control::ACK));
+        assert_eq!(offer(&mut io, User::Heard, |_| Poll::Now(())), "Came");
+        assert_eq!(offer(&mut io, User::Heard, |_| Poll::Now(())), "Due");
+    }
+
+    #[test]
+    fn a_flood_of_segments_does_not_hold_up_what_is_due() {
+        let (mut io, lower, _user) = bound();
+        for _ in 0..2 * SEGMENTS_IN_A_ROW {
+            lower.arrive(remote(), segment(Control::ACK));
+        }
+        let events: Vec<String> =
+            (0..=SEGMENTS_IN_A_ROW).map(|_| offer(&mut io, User::Heard, |_| Poll::Now(()))).collect();
+        assert_eq!(events.iter().filter(|event| *event == "Due").count(), 1);
+    }
+
+    #[test]
+    fn a_segment_of_another_session_does_not_advance_this_one() {
+        let (mut io, lower, _user) = bound();
+        lower.arrive(remote(), segment(Control::ACK.with(Control::URG)));
+        assert_eq!(offer(&mut io, User::Heard, |_| Poll::Now(())), "Due");
+    }
+
+    #[test]
+    fn the_deadline_is_the_machines() {
+        let (mut io, _lower, _user) = bound();
+        let at = io.clock.now() + Later::from_millis(20);
+        let poll = |now| if now < at { Poll::At(at) } else { Poll::Now(()) };
+        assert_eq!(offer(&mut io, User::Heard, poll), "Due");
+        assert!(io.clock.now() >= at);
+    }
+
+    #[test]
+    fn an_unheard_user_waits_in_its_queue() {
+        let (mut io, _lower, mut user) = bound();
+        user.tell(Data::new(b"early".to_vec()).unwrap());
+        let at = io.clock.now() + Later::from_millis(5);
+        let poll = |now| if now < at { Poll::At(at) } else { Poll::Now(()) };
+        assert_eq!(offer(&mut io, User::Unheard, poll), "Due");
+        assert_eq!(offer(&mut io, User::Heard, |_| Poll::Never), "Said");
+    }
+
+    #[test]
+    fn a_crashed_user_takes_the_branch_of_its_abort() {
+        let (mut io, _lower, user) = bound();
+        drop(user);
+        assert_eq!(offer(&mut io, User::Heard, |_| Poll::Never), "Abort");
+    }
+
+    #[test]
+    fn a_call_that_is_not_offered_is_an_error() {
+        let (mut io, _lower, mut user) = bound();
+        user.tell(Close(()));
+        let event = io.offer(
+            System::start(),
+            User::Heard,
+            &Everyone,
+            |_| Poll::<()>::Never,
+            |s, _| Everything::Came(s),
+            |()| Everything::Due(),
+        );
+        assert!(matches!(event, Err(SessionError::Unexpected { .. })));
+    }
+}
