@@ -1,9 +1,6 @@
 //! Linux TCP over a bad link, §4.3 of the dissertation: whatever the link does, the stream comes back equal.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that cannot go on fails its test"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod common;
 
@@ -34,11 +31,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const BULK: usize = 400_000;
 
 /// The options of Linux that are switched for a bulk transfer.
-const OPTIONS: [&str; 3] = [
-    "net.ipv4.tcp_window_scaling",
-    "net.ipv4.tcp_sack",
-    "net.ipv4.tcp_timestamps",
-];
+const OPTIONS: [&str; 3] = ["net.ipv4.tcp_window_scaling", "net.ipv4.tcp_sack", "net.ipv4.tcp_timestamps"];
 
 /// Connects through the link: the handshake meets it, too.
 fn connect_through(_: &Link) -> Client {
@@ -108,22 +101,14 @@ fn small_messages_come_back_through_a_bad_link() {
 #[test]
 fn small_messages_come_back_through_a_link_that_reorders_wildly() {
     against_the_server(|_| {
-        small_messages(Impairments {
-            seed: 2,
-            jitter: Duration::from_millis(60),
-            ..BAD
-        });
+        small_messages(Impairments { seed: 2, jitter: Duration::from_millis(60), ..BAD });
     });
 }
 
 #[test]
 fn small_messages_come_back_through_a_link_that_loses_every_fifth_packet() {
     against_the_server(|_| {
-        small_messages(Impairments {
-            seed: 3,
-            lost: 200,
-            ..BAD
-        });
+        small_messages(Impairments { seed: 3, lost: 200, ..BAD });
     });
 }
 

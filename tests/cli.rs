@@ -38,17 +38,7 @@ fn help_names_every_option() {
     let output = run_program(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let said = stdout(&output);
-    for option in [
-        "--device",
-        "--address",
-        "--port",
-        "--once",
-        "--help",
-        "--version",
-        "tun-st",
-        "192.0.2.2",
-        "555",
-    ] {
+    for option in ["--device", "--address", "--port", "--once", "--help", "--version", "tun-st", "192.0.2.2", "555"] {
         assert!(said.contains(option), "no {option} in: {said}");
     }
     assert_eq!(stderr(&output), "");
@@ -74,10 +64,7 @@ fn a_wrong_argument_is_one_line_and_exit_code_2() {
         (&["--address", "192.0.2"], "192.0.2"),
         (&["--address", "::1"], "::1"),
         (&["--device"], "--device"),
-        (
-            &["--device", "a-name-of-more-than-fifteen-characters"],
-            "a-name",
-        ),
+        (&["--device", "a-name-of-more-than-fifteen-characters"], "a-name"),
         (&["--device", ""], "device"),
     ] {
         assert_one_line(&run_program(arguments), 2, &[part]);
@@ -167,11 +154,7 @@ fn name_and_address_and_mtu_can_be_overridden_for_both() {
 fn up_sh_without_root_says_so() {
     in_namespace(|| {
         // A user namespace in which we are nobody.
-        let output = Command::new("unshare")
-            .args(["--user", "--"])
-            .arg(up_sh().get_program())
-            .output()
-            .unwrap();
+        let output = Command::new("unshare").args(["--user", "--"]).arg(up_sh().get_program()).output().unwrap();
         assert_one_line(&output, 1, &["sudo ./up.sh"]);
         let links = run("ip", &["-oneline", "link", "show"]);
         assert!(!links.contains(DEVICE), "{links}");

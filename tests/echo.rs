@@ -257,14 +257,7 @@ fn every_state_is_logged_by_its_name_in_the_rfc() {
         client.exchange(b"hello\n");
         client.finish();
         assert_eq!(client.receive_to_end(), b"");
-        for state in [
-            "LISTEN",
-            "SYN-RECEIVED",
-            "ESTABLISHED",
-            "CLOSE-WAIT",
-            "LAST-ACK",
-            "CLOSED",
-        ] {
+        for state in ["LISTEN", "SYN-RECEIVED", "ESTABLISHED", "CLOSE-WAIT", "LAST-ACK", "CLOSED"] {
             server.wait_for_log(state);
         }
         let mut client = Client::connect();
@@ -315,9 +308,7 @@ fn other_ports_and_addresses_can_be_served() {
 #[test]
 fn the_program_says_what_it_serves_and_what_to_type() {
     against_the_server(|server| {
-        let expected = format!(
-            "session-tcp: serving {SERVER} port {PORT} on {DEVICE}; type: nc {SERVER} {PORT}"
-        );
+        let expected = format!("session-tcp: serving {SERVER} port {PORT} on {DEVICE}; type: nc {SERVER} {PORT}");
         assert_eq!(server.stdout(), [expected]);
         assert_ne!(KERNEL, SERVER);
     });

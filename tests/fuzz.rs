@@ -1,9 +1,6 @@
 //! Random segments against the running program: it may drop, answer and reset as it likes, but it lives and serves.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that cannot go on fails its test"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod common;
 
@@ -34,10 +31,7 @@ fn random_segment(random: &mut Random) -> Segment {
         5 => RST,
         _ => random.u8(),
     };
-    let mut segment = Segment::new(port, flags)
-        .seq(number(random))
-        .ack(number(random))
-        .window(random.u16());
+    let mut segment = Segment::new(port, flags).seq(number(random)).ack(number(random)).window(random.u16());
     segment.urgent = random.u16();
     if random.per_mille(200) {
         let words = random.index(11);
@@ -69,10 +63,7 @@ fn number(random: &mut Random) -> u32 {
 
 /// Waits until the server has read everything so far.
 fn keep_up(packets: &mut Packets) {
-    assert!(
-        packets.ping(b"keep up", KEEP_UP),
-        "the server does not answer any more"
-    );
+    assert!(packets.ping(b"keep up", KEEP_UP), "the server does not answer any more");
 }
 
 #[test]

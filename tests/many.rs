@@ -19,8 +19,7 @@ const THREADS: usize = 8;
 #[test]
 fn a_thousand_connections_at_once_are_all_served() {
     against_the_server(|_| {
-        let open_share =
-            || -> Vec<Client> { (0..MANY / THREADS).map(|_| Client::connect()).collect() };
+        let open_share = || -> Vec<Client> { (0..MANY / THREADS).map(|_| Client::connect()).collect() };
         let mut clients: Vec<Client> = thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(open_share)).collect();
             let shares = threads.into_iter().map(|thread| thread.join().unwrap());

@@ -1,9 +1,6 @@
 //! The five cases of §4.1 of the dissertation once more, typed into the real netcat.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that cannot go on fails its test"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod common;
 
@@ -105,9 +102,7 @@ fn the_five_cases_with_netcat() {
         netcat.see(b"tacten\n");
         netcat.type_in(b"\n");
         // It waits for its keyboard, too, so the server's FIN is alone on the wire.
-        capture.wait_for("the server's FIN", |s| {
-            s.has(FIN) && *s.source.ip() == SERVER
-        });
+        capture.wait_for("the server's FIN", |s| s.has(FIN) && *s.source.ip() == SERVER);
         netcat.end_of_input();
         assert_eq!(netcat.wait(), b"");
 

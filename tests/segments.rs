@@ -1,10 +1,7 @@
 //! Hand-made segments, §4.2 of the dissertation: wrong sequence numbers, wrong acknowledgement numbers, spurious retransmissions and
 //! overlaps, in every state of RFC 9293. After each test the process lives and serves the next connection.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that cannot go on fails its test"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod common;
 
@@ -19,21 +16,11 @@ const FAR: u32 = 1 << 20;
 const WAITING_FOR_OUR_FIN: [State; 2] = [State::FinWait1, State::FinWait2];
 
 /// States in which our FIN has come.
-const PAST_OUR_FIN: [State; 4] = [
-    State::CloseWait,
-    State::LastAck,
-    State::Closing,
-    State::TimeWait,
-];
+const PAST_OUR_FIN: [State; 4] = [State::CloseWait, State::LastAck, State::Closing, State::TimeWait];
 
 /// States in which RFC 9293 §3.10.7.4 handles the ACK field as in ESTABLISHED.
-const ACK_AS_IN_ESTABLISHED: [State; 5] = [
-    State::Established,
-    State::CloseWait,
-    State::FinWait1,
-    State::FinWait2,
-    State::Closing,
-];
+const ACK_AS_IN_ESTABLISHED: [State; 5] =
+    [State::Established, State::CloseWait, State::FinWait1, State::FinWait2, State::Closing];
 
 // CLOSED and LISTEN: RFC 9293 §3.10.7.1 and §3.10.7.2.
 
@@ -388,13 +375,7 @@ mod every_state {
     fn an_illegal_option_length_does_no_harm() {
         // RFC 9293 §3.1, MUST-7: survived; whether the connection is reset is left to us.
         in_states(&State::ALL, |_, peer| {
-            for options in [
-                [254, 0, 0, 0],
-                [254, 1, 0, 0],
-                [254, 40, 0, 0],
-                [1, 1, 1, 254],
-                [2, 3, 5, 0],
-            ] {
+            for options in [[254, 0, 0, 0], [254, 1, 0, 0], [254, 40, 0, 0], [1, 1, 1, 254], [2, 3, 5, 0]] {
                 peer.send(peer.acknowledgement().options(&options));
             }
             peer.drain();
@@ -405,9 +386,7 @@ mod every_state {
     fn unknown_options_are_skipped() {
         // RFC 9293 §3.1, MUST-5 and MUST-6; MUST-64: off the word boundary.
         in_states(&State::ALL, |state, peer| {
-            let options = [
-                1, 254, 5, 1, 2, 3, 253, 2, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 0,
-            ];
+            let options = [1, 254, 5, 1, 2, 3, 253, 2, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 0];
             peer.send(peer.acknowledgement().options(&options));
             peer.finish_from(state);
         });
@@ -487,14 +466,8 @@ mod every_synchronized_state {
     use super::*;
 
     /// TIME-WAIT takes a SYN otherwise, if its number is new.
-    const BUT_TIME_WAIT: [State; 6] = [
-        State::Established,
-        State::CloseWait,
-        State::LastAck,
-        State::FinWait1,
-        State::FinWait2,
-        State::Closing,
-    ];
+    const BUT_TIME_WAIT: [State; 6] =
+        [State::Established, State::CloseWait, State::LastAck, State::FinWait1, State::FinWait2, State::Closing];
 
     #[test]
     fn a_syn_in_the_window_is_challenged() {
@@ -545,12 +518,7 @@ mod every_synchronized_state {
 
     #[test]
     fn an_acknowledgement_one_too_high_is_answered_with_an_ack() {
-        let states = [
-            State::Established,
-            State::FinWait1,
-            State::FinWait2,
-            State::Closing,
-        ];
+        let states = [State::Established, State::FinWait1, State::FinWait2, State::Closing];
         in_states(&states, |state, peer| {
             let ack = peer.server_snd_nxt().wrapping_add(1);
             peer.send(peer.acknowledgement().ack(ack));
@@ -801,9 +769,7 @@ mod established {
                 peer.send_data(&text);
             }
             let fin_of_flight = lost.wrapping_add(4 * 1460);
-            peer.expect("the fourth segment", |s| {
-                s.seq.wrapping_add(s.len()) == fin_of_flight && s.len() > 0
-            });
+            peer.expect("the fourth segment", |s| s.seq.wrapping_add(s.len()) == fin_of_flight && s.len() > 0);
             for _ in 0..3 {
                 peer.send(peer.acknowledgement());
             }

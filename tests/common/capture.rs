@@ -33,11 +33,7 @@ impl Capture {
             move || collect(&packets, &stop, &ready)
         });
         when_ready.recv().unwrap();
-        Self {
-            packets,
-            stop,
-            thread: Some(thread),
-        }
+        Self { packets, stop, thread: Some(thread) }
     }
 
     /// The segments seen so far.
@@ -64,11 +60,7 @@ impl Capture {
             if open.is_empty() && !segments.is_empty() {
                 return;
             }
-            assert!(
-                Instant::now() < end,
-                "still open from port {open:?}:\n{}",
-                listing(&segments)
-            );
+            assert!(Instant::now() < end, "still open from port {open:?}:\n{}", listing(&segments));
             thread::sleep(LOOK_UP);
         }
     }
@@ -83,11 +75,7 @@ impl Capture {
     pub fn assert_all_closed_without_rst(self) {
         self.wait_until_all_closed();
         let segments = self.stop();
-        assert!(
-            !segments.iter().any(|segment| segment.has(RST)),
-            "a RST in the capture:\n{}",
-            listing(&segments)
-        );
+        assert!(!segments.iter().any(|segment| segment.has(RST)), "a RST in the capture:\n{}", listing(&segments));
     }
 
     fn end(&mut self) {
@@ -140,8 +128,7 @@ fn open_connections(segments: &[Segment]) -> Vec<u16> {
         let own: Vec<_> = segments.iter().filter(of_port).collect();
         let (from_server, from_client): (Vec<&Segment>, Vec<&Segment>) =
             own.iter().partition(|s| *s.source.ip() == SERVER);
-        !(fin_is_acknowledged(&from_client, &from_server)
-            && fin_is_acknowledged(&from_server, &from_client))
+        !(fin_is_acknowledged(&from_client, &from_server) && fin_is_acknowledged(&from_server, &from_client))
     };
     opened.into_iter().filter(is_open).collect()
 }

@@ -56,14 +56,8 @@ pub struct Impairments {
 
 impl Impairments {
     /// A link that does nothing.
-    pub const NONE: Self = Self {
-        seed: 0,
-        delay: Duration::ZERO,
-        jitter: Duration::ZERO,
-        lost: 0,
-        repeated: 0,
-        corrupted: 0,
-    };
+    pub const NONE: Self =
+        Self { seed: 0, delay: Duration::ZERO, jitter: Duration::ZERO, lost: 0, repeated: 0, corrupted: 0 };
 }
 
 /// How often what happened, both directions together.
@@ -131,11 +125,7 @@ impl Link {
         for _ in &threads {
             when_ready.recv().unwrap();
         }
-        Self {
-            counts,
-            stop,
-            threads,
-        }
+        Self { counts, stop, threads }
     }
 
     /// What happened so far.
@@ -145,16 +135,8 @@ impl Link {
 
     /// Asserts that all that can go wrong on this link did, so that a test that passes has met it.
     pub fn assert_all_met(&self) {
-        let Counts {
-            lost,
-            repeated,
-            reordered,
-            corrupted,
-            ..
-        } = &*self.counts;
-        let met = [lost, repeated, reordered, corrupted]
-            .iter()
-            .all(|count| count.load(Ordering::Relaxed) > 0);
+        let Counts { lost, repeated, reordered, corrupted, .. } = &*self.counts;
+        let met = [lost, repeated, reordered, corrupted].iter().all(|count| count.load(Ordering::Relaxed) > 0);
         assert!(met, "the link was too kind: {:?}", self.counts);
     }
 }
@@ -164,10 +146,7 @@ impl Drop for Link {
         self.stop.store(true, Ordering::SeqCst);
         for thread in self.threads.drain(..) {
             let ended = thread.join();
-            assert!(
-                ended.is_ok() || thread::panicking(),
-                "the emulated link failed"
-            );
+            assert!(ended.is_ok() || thread::panicking(), "the emulated link failed");
         }
     }
 }
@@ -221,11 +200,7 @@ impl Lane {
             latest: Instant::now(),
             under_way: BinaryHeap::new(),
         };
-        Self {
-            impairments,
-            counts: Arc::clone(counts),
-            state: Mutex::new(state),
-        }
+        Self { impairments, counts: Arc::clone(counts), state: Mutex::new(state) }
     }
 
     /// Decides what becomes of a packet.

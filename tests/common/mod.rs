@@ -1,17 +1,7 @@
 //! What the tests over the TUN device share: a network namespace a test, the server in it, and the peers that talk to it.
-#![allow(
-    dead_code,
-    reason = "every file in `tests/` is a crate of its own and uses a part of this"
-)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a helper that cannot go on fails its test"
-)]
-#![allow(
-    unreachable_pub,
-    reason = "`pub` here means: for the tests; no crate is reached from outside"
-)]
+#![allow(dead_code, reason = "every file in `tests/` is a crate of its own and uses a part of this")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that cannot go on fails its test")]
+#![allow(unreachable_pub, reason = "`pub` here means: for the tests; no crate is reached from outside")]
 
 pub mod capture;
 pub mod client;

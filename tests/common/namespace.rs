@@ -37,8 +37,7 @@ pub fn test_of<F>() -> &'static str {
     // `echo::ping_is_answered::{{closure}}`. Were it ever spelled otherwise, no test would match, which `run_again_inside` notices.
     let path = type_name::<F>();
     let path = path.split_once("::").map_or(path, |(_crate, rest)| rest);
-    path.split_once("::{{closure}}")
-        .map_or(path, |(test, _)| test)
+    path.split_once("::{{closure}}").map_or(path, |(test, _)| test)
 }
 
 /// Whether we are root, here or in our user namespace.
@@ -59,11 +58,7 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
         .output()
         .unwrap_or_else(|error| panic!("cannot run {program}: {error}; install it"));
     let said = text(&output);
-    assert!(
-        output.status.success(),
-        "{program} {} failed: {said}",
-        arguments.join(" ")
-    );
+    assert!(output.status.success(), "{program} {} failed: {said}", arguments.join(" "));
     said
 }
 
@@ -97,9 +92,7 @@ fn run_again_inside(test: &str) {
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(GUARD, test)
         .stdin(Stdio::null());
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run unshare: {error}; install util-linux"));
+    let output = command.output().unwrap_or_else(|error| panic!("cannot run unshare: {error}; install util-linux"));
     let said = text(&output);
     assert!(
         said.contains("running "),
@@ -119,9 +112,5 @@ fn run_again_inside(test: &str) {
 }
 
 fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

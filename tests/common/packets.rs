@@ -19,8 +19,8 @@ pub struct Packets {
 impl Packets {
     /// A packet socket on `tun-st`.
     pub fn on_the_device() -> Self {
-        let socket = RawSocket::new(DEVICE, Medium::Ip)
-            .unwrap_or_else(|error| panic!("no packet socket on {DEVICE}: {error}"));
+        let socket =
+            RawSocket::new(DEVICE, Medium::Ip).unwrap_or_else(|error| panic!("no packet socket on {DEVICE}: {error}"));
         Self { socket }
     }
 

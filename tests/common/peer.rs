@@ -51,11 +51,7 @@ impl Peer {
     /// A peer on a port of its own.
     pub fn new() -> Self {
         let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
-        let iss = if port.is_multiple_of(2) {
-            u32::MAX - 5
-        } else {
-            u32::from(port) * 1000
-        };
+        let iss = if port.is_multiple_of(2) { u32::MAX - 5 } else { u32::from(port) * 1000 };
         Self {
             packets: Packets::on_the_device(),
             port,
@@ -93,10 +89,7 @@ impl Peer {
     /// A segment with these control bits from our port, with the numbers that are in order now.
     pub fn segment(&self, flags: u8) -> Segment {
         let ack = if flags & ACK == 0 { 0 } else { self.rcv_nxt };
-        Segment::new(self.port, flags)
-            .seq(self.snd_nxt)
-            .ack(ack)
-            .window(self.rcv_wnd)
+        Segment::new(self.port, flags).seq(self.snd_nxt).ack(ack).window(self.rcv_wnd)
     }
 
     /// The SYN that opens the connection.
@@ -184,17 +177,14 @@ impl Peer {
 
     /// Waits for a segment that matches; others are passed over.
     pub fn expect(&mut self, what: &str, matches: impl Fn(&Segment) -> bool) -> Segment {
-        self.find(ANSWER_LIMIT, matches)
-            .unwrap_or_else(|| self.fail(&format!("no {what} came")))
+        self.find(ANSWER_LIMIT, matches).unwrap_or_else(|| self.fail(&format!("no {what} came")))
     }
 
     /// Waits until the server has acknowledged everything we count as sent.
     pub fn expect_acknowledged(&mut self) {
         let snd_nxt = self.snd_nxt;
         if self.acked != snd_nxt {
-            self.expect("acknowledgement of all we sent", |s| {
-                s.has(ACK) && !s.has(RST) && s.ack == snd_nxt
-            });
+            self.expect("acknowledgement of all we sent", |s| s.has(ACK) && !s.has(RST) && s.ack == snd_nxt);
         }
     }
 
@@ -210,10 +200,7 @@ impl Peer {
         let seqs = [seq, seq.wrapping_add(1)];
         let probes = usize::from(self.rcv_wnd == 0);
         self.expect("ACK that answers an unacceptable segment", |s| {
-            s.flags & !PSH == ACK
-                && s.payload.is_empty()
-                && s.ack == ack
-                && seqs[..=probes].contains(&s.seq)
+            s.flags & !PSH == ACK && s.payload.is_empty() && s.ack == ack && seqs[..=probes].contains(&s.seq)
         })
     }
 
@@ -228,21 +215,16 @@ impl Peer {
     /// Asserts that nothing comes but retransmissions and probes of what the server has outstanding.
     pub fn expect_no_answer(&mut self) {
         let rcv_nxt = self.rcv_nxt;
-        let is_outstanding =
-            |s: &Segment| s.has(SYN) || s.has(FIN) || (!s.payload.is_empty() && s.seq == rcv_nxt);
+        let is_outstanding = |s: &Segment| s.has(SYN) || s.has(FIN) || (!s.payload.is_empty() && s.seq == rcv_nxt);
         if let Some(answer) = self.find(SILENCE, |s| !is_outstanding(s)) {
-            self.fail(&format!(
-                "this should have stayed without an answer: {answer}"
-            ));
+            self.fail(&format!("this should have stayed without an answer: {answer}"));
         }
     }
 
     /// Asserts that nothing comes at all.
     pub fn expect_no_answer_at_all(&mut self) {
         if let Some(answer) = self.next(SILENCE) {
-            self.fail(&format!(
-                "this should have stayed without an answer: {answer}"
-            ));
+            self.fail(&format!("this should have stayed without an answer: {answer}"));
         }
     }
 
@@ -250,8 +232,8 @@ impl Peer {
     pub fn comes_for(&mut self, address: Ipv4Addr, within: Duration) -> Option<Segment> {
         let end = Instant::now() + within;
         while let Some(packet) = self.packets.receive(end) {
-            let segment = Segment::parse(&packet)
-                .filter(|s| *s.source.ip() == SERVER && *s.destination.ip() == address);
+            let segment =
+                Segment::parse(&packet).filter(|s| *s.source.ip() == SERVER && *s.destination.ip() == address);
             if segment.is_some() {
                 return segment;
             }
@@ -361,18 +343,11 @@ impl Peer {
 
     /// Ends the test and shows what was said.
     pub fn fail(&self, why: &str) -> ! {
-        panic!(
-            "{why}\n--- the conversation:\n{}",
-            self.transcript.join("\n")
-        );
+        panic!("{why}\n--- the conversation:\n{}", self.transcript.join("\n"));
     }
 
     /// Waits this long for a segment that matches.
-    pub fn find(
-        &mut self,
-        within: Duration,
-        matches: impl Fn(&Segment) -> bool,
-    ) -> Option<Segment> {
+    pub fn find(&mut self, within: Duration, matches: impl Fn(&Segment) -> bool) -> Option<Segment> {
         let end = Instant::now() + within;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -420,16 +395,12 @@ impl Peer {
 
     fn note(&mut self, how: &str, segment: &Segment) {
         let time = self.started.elapsed().as_millis();
-        self.transcript
-            .push(format!("{time:>6} ms {how} {segment}"));
+        self.transcript.push(format!("{time:>6} ms {how} {segment}"));
     }
 }
 
 /// Runs `check` against each of these at once, a thread each, and says which ones failed.
-pub fn for_each_at_once<T: Copy + Send + core::fmt::Display>(
-    items: &[T],
-    check: impl Fn(T) + Sync,
-) {
+pub fn for_each_at_once<T: Copy + Send + core::fmt::Display>(items: &[T], check: impl Fn(T) + Sync) {
     let failed: Vec<String> = thread::scope(|scope| {
         let check = &check;
         let spawn = |item: &T| {
@@ -437,9 +408,8 @@ pub fn for_each_at_once<T: Copy + Send + core::fmt::Display>(
             (item, scope.spawn(move || check(item)))
         };
         let threads: Vec<_> = items.iter().map(spawn).collect();
-        let failure = |(item, thread): (T, thread::ScopedJoinHandle<'_, ()>)| {
-            thread.join().is_err().then(|| item.to_string())
-        };
+        let failure =
+            |(item, thread): (T, thread::ScopedJoinHandle<'_, ()>)| thread.join().is_err().then(|| item.to_string());
         threads.into_iter().filter_map(failure).collect()
     });
     assert!(failed.is_empty(), "failed in {}", failed.join(", "));

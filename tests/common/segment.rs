@@ -98,27 +98,18 @@ impl Segment {
 
     /// With this text.
     pub fn text(self, payload: &[u8]) -> Self {
-        Self {
-            payload: payload.to_vec(),
-            ..self
-        }
+        Self { payload: payload.to_vec(), ..self }
     }
 
     /// With these options, a multiple of four bytes.
     pub fn options(self, options: &[u8]) -> Self {
         assert_eq!(options.len() % 4, 0, "options fill whole words");
-        Self {
-            options: options.to_vec(),
-            ..self
-        }
+        Self { options: options.to_vec(), ..self }
     }
 
     /// With a wrong checksum.
     pub fn corrupted(self) -> Self {
-        Self {
-            checksum: Checksum::Wrong,
-            ..self
-        }
+        Self { checksum: Checksum::Wrong, ..self }
     }
 
     /// Whether all of `flags` are set.
@@ -212,19 +203,8 @@ impl Segment {
 
 impl fmt::Display for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = [
-            (SYN, "SYN"),
-            (FIN, "FIN"),
-            (RST, "RST"),
-            (PSH, "PSH"),
-            (ACK, "ACK"),
-            (URG, "URG"),
-        ];
-        let flags: Vec<_> = names
-            .iter()
-            .filter(|(flag, _)| self.has(*flag))
-            .map(|(_, name)| *name)
-            .collect();
+        let names = [(SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (PSH, "PSH"), (ACK, "ACK"), (URG, "URG")];
+        let flags: Vec<_> = names.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name).collect();
         write!(
             f,
             "{} -> {} <SEQ={}><ACK={}><CTL={}> wnd={} len={}",

@@ -57,11 +57,7 @@ impl Server {
             .unwrap();
         let stdout = Lines::collect(child.stdout.take().unwrap());
         let stderr = Lines::collect(child.stderr.take().unwrap());
-        Self {
-            child,
-            stdout,
-            stderr,
-        }
+        Self { child, stdout, stderr }
     }
 
     /// What it wrote on stdout so far, by line.
@@ -94,10 +90,7 @@ impl Server {
     /// Asserts that the process goes on.
     pub fn assert_alive(&mut self) {
         if let Some(status) = self.child.try_wait().unwrap() {
-            panic!(
-                "the program ended with {status}:\n{}",
-                self.log().join("\n")
-            );
+            panic!("the program ended with {status}:\n{}", self.log().join("\n"));
         }
     }
 
@@ -147,11 +140,7 @@ pub fn command(arguments: &[&str]) -> Command {
 pub fn run_program(arguments: &[&str]) -> Output {
     let mut server = Server::spawn(arguments);
     let status = server.wait(START_LIMIT);
-    Output {
-        status,
-        stdout: server.stdout.end().into_bytes(),
-        stderr: server.stderr.end().into_bytes(),
-    }
+    Output { status, stdout: server.stdout.end().into_bytes(), stderr: server.stderr.end().into_bytes() }
 }
 
 /// `up.sh` of this repository.
@@ -237,11 +226,7 @@ impl Lines {
     /// Everything up to the pipe's end.
     fn end(&self) -> String {
         let state = self.shared.state.lock().unwrap();
-        let (state, _) = self
-            .shared
-            .changed
-            .wait_timeout_while(state, START_LIMIT, |state| !state.ended)
-            .unwrap();
+        let (state, _) = self.shared.changed.wait_timeout_while(state, START_LIMIT, |state| !state.ended).unwrap();
         state.lines.iter().map(|line| format!("{line}\n")).collect()
     }
 
@@ -251,9 +236,7 @@ impl Lines {
         let (state, _) = self
             .shared
             .changed
-            .wait_timeout_while(state, within, |state| {
-                found(state).is_none() && !state.ended
-            })
+            .wait_timeout_while(state, within, |state| found(state).is_none() && !state.ended)
             .unwrap();
         found(&state)
     }
