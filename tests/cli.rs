@@ -4,6 +4,7 @@ mod common;
 
 use common::DEVICE;
 use common::namespace::{in_namespace, run};
+use common::packets::Packets;
 use common::server::{Server, make_device, run_program, up_sh};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -204,8 +205,22 @@ fn a_device_that_is_deleted_ends_the_program_with_one_line() {
 }
 
 #[test]
-fn a_device_that_is_switched_off_ends_the_program_with_one_line() {
-    in_namespace(|| losing_the_device_ends_the_program(&["link", "set", "dev", DEVICE, "down"]));
+fn a_device_that_is_switched_off_and_on_is_served_again_or_ends_the_program() {
+    in_namespace(|| {
+        let mut server = Server::start();
+        let said_before = server.log().len();
+        run("ip", &["link", "set", "dev", DEVICE, "down"]);
+        thread::sleep(Duration::from_millis(100));
+        make_device();
+        // The kernel tells a reader nothing of it, and a writer EIO.
+        if server.is_alive() {
+            assert!(Packets::on_the_device().ping(b"again", SOON));
+            common::client::assert_serves();
+        } else {
+            assert_eq!(server.wait(SOON).code(), Some(1));
+            assert_eq!(server.log().len(), said_before + 1);
+        }
+    });
 }
 
 #[test]

@@ -86,10 +86,12 @@ fn two_hundred_thousand_segments_close_to_right_do_no_harm() {
     against_the_server(|_| {
         let mut random = Random::new(10);
         let mut packets = Packets::on_the_device();
+        let mut peer = Peer::new();
         let mut sent = 0;
         while sent < SEGMENTS {
             for state in State::ALL {
-                let peer = Peer::in_state(state);
+                peer = peer.followed_by_another();
+                peer.bring_to(state);
                 for _ in 0..BATCH {
                     packets.send(&nearly_right(&peer, &mut random).packet());
                 }

@@ -8,6 +8,7 @@ mod common;
 use common::peer::{ANSWER_LIMIT, Peer, SILENCE};
 use common::segment::{ACK, FIN, PSH, RST, SYN, Segment, URG};
 use common::states::{State, against_the_server, in_state, in_states};
+use std::time::{Duration, Instant};
 
 /// Bytes beyond every window that is announced without window scaling.
 const FAR: u32 = 1 << 20;
@@ -712,7 +713,7 @@ mod established {
         in_state(State::Established, |peer| {
             peer.send_data(b"no newline");
             let ack = peer.snd_nxt;
-            let half_a_second = std::time::Duration::from_millis(500);
+            let half_a_second = Duration::from_millis(500);
             let found = peer.find(half_a_second, |s| s.ack == ack);
             assert!(found.is_some(), "no acknowledgement within 0.5 s");
             peer.send_data(b"\n");
@@ -726,16 +727,17 @@ mod established {
         // RFC 9293 §3.8.6.3, SHLD-19.
         in_state(State::Established, |peer| {
             peer.exchange(b"warm\n");
-            for _ in 0..5 {
-                peer.send_data(&[b'x'; 1460]);
-                peer.send_data(&[b'x'; 1460]);
-                let ack = peer.snd_nxt;
-                let at_once = std::time::Duration::from_millis(35);
-                let found = peer.find(at_once, |s| s.ack == ack);
-                assert!(found.is_some(), "no acknowledgement at once");
+            let mut at_once = 0;
+            for _ in 0..10 {
+                peer.send_data(&[b'x'; 2 * 1460]);
+                let (ack, sent) = (peer.snd_nxt, Instant::now());
+                peer.expect("acknowledgement", |s| s.ack == ack);
+                at_once += usize::from(sent.elapsed() < Duration::from_millis(25));
             }
+            // A delayed one takes longer each time; a busy machine takes longer now and then.
+            assert!(at_once >= 5, "only {at_once} of 10 came at once");
             peer.send_data(b"\n");
-            assert_eq!(peer.read(14_601).len(), 14_601);
+            assert_eq!(peer.read(29_201).len(), 29_201);
             peer.close();
         });
     }
@@ -745,11 +747,11 @@ mod established {
         in_state(State::Established, |peer| {
             peer.send_data(b"again\n");
             let first = peer.expect("text", |s| !s.payload.is_empty());
-            let mut times = vec![std::time::Instant::now()];
+            let mut times = vec![Instant::now()];
             for _ in 0..2 {
                 let again = peer.expect("retransmission", |s| !s.payload.is_empty());
                 assert_eq!((again.seq, &again.payload), (first.seq, &first.payload));
-                times.push(std::time::Instant::now());
+                times.push(Instant::now());
             }
             // RFC 6298 §5.5: backed off to the double.
             assert!(times[2] - times[1] > (times[1] - times[0]).mul_f64(1.5));
@@ -773,7 +775,7 @@ mod established {
             for _ in 0..3 {
                 peer.send(peer.acknowledgement());
             }
-            let soon = std::time::Duration::from_millis(150);
+            let soon = Duration::from_millis(150);
             let again = peer.find(soon, |s| s.seq == lost && s.len() > 0);
             if again.is_none() {
                 peer.fail("no fast retransmission");
@@ -1161,9 +1163,9 @@ mod closing_states {
         // RFC 2525 §2.17, SHLD-3: the application closed with text unread.
         in_state(State::Established, |peer| {
             peer.send_data(b"read\n\nunread\n");
-            let end = std::time::Instant::now() + ANSWER_LIMIT;
+            let end = Instant::now() + ANSWER_LIMIT;
             let mut closed = false;
-            while !closed && std::time::Instant::now() < end {
+            while !closed && Instant::now() < end {
                 closed = peer.next(SILENCE).is_some_and(|s| s.has(RST) || s.has(FIN));
             }
             assert!(closed, "neither FIN nor RST came");

@@ -97,7 +97,8 @@ fn run_again_inside(test: &str) {
     assert!(
         said.contains("running "),
         "no network namespace for the test: {}\nrun the tests as root, or let users make namespaces: \
-         sysctl kernel.unprivileged_userns_clone=1 (Debian), kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); \
+         sysctl kernel.unprivileged_userns_clone=1 (Debian), kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), \
+         user.max_user_namespaces and user.max_net_namespaces above 0; \
          in a container add --privileged",
         said.trim()
     );
@@ -105,10 +106,6 @@ fn run_again_inside(test: &str) {
         output.status.success() && said.contains("test result: ok. 1 passed"),
         "the test failed inside its namespace:\n{said}"
     );
-    // A note the test printed is not to be lost.
-    for note in said.lines().filter(|line| line.starts_with("note: ")) {
-        println!("{note}");
-    }
 }
 
 fn text(output: &Output) -> String {

@@ -50,10 +50,19 @@ pub struct Peer {
 impl Peer {
     /// A peer on a port of its own.
     pub fn new() -> Self {
+        Self::on(Packets::on_the_device())
+    }
+
+    /// Another peer on another port, through the same socket: closing a packet socket takes the kernel some ten milliseconds.
+    pub fn followed_by_another(self) -> Self {
+        Self::on(self.packets)
+    }
+
+    fn on(packets: Packets) -> Self {
         let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
         let iss = if port.is_multiple_of(2) { u32::MAX - 5 } else { u32::from(port) * 1000 };
         Self {
-            packets: Packets::on_the_device(),
+            packets,
             port,
             iss,
             snd_nxt: iss,

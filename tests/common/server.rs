@@ -87,6 +87,11 @@ impl Server {
         [self.stdout(), self.log()].concat().join("\n")
     }
 
+    /// Whether the process goes on.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Asserts that the process goes on.
     pub fn assert_alive(&mut self) {
         if let Some(status) = self.child.try_wait().unwrap() {

@@ -81,41 +81,46 @@ impl Peer {
     /// A peer whose connection is in this state at the server's end.
     pub fn in_state(state: State) -> Self {
         let mut peer = Self::new();
-        peer.open();
+        peer.bring_to(state);
+        peer
+    }
+
+    /// Opens a connection and brings it to this state at the server's end.
+    pub fn bring_to(&mut self, state: State) {
+        self.open();
         if state == State::SynReceived {
-            return peer;
+            return;
         }
-        peer.send(peer.acknowledgement());
+        self.send(self.acknowledgement());
         match state {
             State::SynReceived | State::Established => {}
             State::CloseWait => {
-                peer.fill();
-                peer.send_fin();
-                peer.expect_acknowledged();
+                self.fill();
+                self.send_fin();
+                self.expect_acknowledged();
             }
             State::LastAck => {
-                peer.send_fin();
-                peer.expect_acknowledged();
-                peer.await_fin();
+                self.send_fin();
+                self.expect_acknowledged();
+                self.await_fin();
             }
-            State::FinWait1 => peer.let_server_close(),
+            State::FinWait1 => self.let_server_close(),
             State::FinWait2 => {
-                peer.let_server_close();
-                peer.acknowledge_fin();
+                self.let_server_close();
+                self.acknowledge_fin();
             }
             State::Closing => {
-                peer.let_server_close();
-                peer.send_fin();
-                peer.expect_acknowledged();
+                self.let_server_close();
+                self.send_fin();
+                self.expect_acknowledged();
             }
             State::TimeWait => {
-                peer.let_server_close();
-                peer.acknowledge_fin();
-                peer.send_fin();
-                peer.expect_acknowledged();
+                self.let_server_close();
+                self.acknowledge_fin();
+                self.send_fin();
+                self.expect_acknowledged();
             }
         }
-        peer
     }
 
     /// Goes on from this state as if nothing had happened, to a clean end.
@@ -194,9 +199,10 @@ impl Peer {
         self.rcv_wnd = 0;
         let line = [&[b'x'; 1459][..], b"\n"].concat();
         let mut sent = 0;
-        self.send_data(&line);
+        self.send_data(&line.repeat(2));
         self.expect_acknowledged();
         while self.snd_wnd > FILLING {
+            // An even number: the acknowledgement of an odd one is delayed.
             let batch = (self.snd_wnd - FILLING) / 1460 / 2 * 2;
             for _ in 0..batch.clamp(2, 20) {
                 self.send_data(&line);
