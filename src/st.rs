@@ -69,6 +69,29 @@ pub trait Message: Send + 'static {
     {
         None
     }
+
+    /// Takes the message out of its envelope, by its type.
+    ///
+    /// # Errors
+    ///
+    /// Gives the envelope back when another message is in it.
+    #[doc(hidden)]
+    fn from_envelope(envelope: Envelope) -> Result<Self, Envelope>
+    where
+        Self: Sized,
+    {
+        envelope.downcast().map(|message| *message)
+    }
+}
+
+/// The message of a label that has none: a branch from [`Timeout`] is taken, nothing is received.
+#[derive(Debug)]
+pub struct Nothing;
+
+impl Message for Nothing {
+    fn wire() -> Vec<Name> {
+        Vec::new()
+    }
 }
 
 /// A local session type (dissertation §3.1.1).
@@ -108,14 +131,6 @@ impl<Me: Role, A: Action> Token<Me, A> {
     }
 }
 
-impl<A: Action> Token<Nobody, A> {
-    /// A token of no role, for the code made by [`Offer!`](crate::Offer).
-    #[doc(hidden)]
-    pub fn of_nobody() -> Self {
-        Token::mint()
-    }
-}
-
 impl<Me: Role> Token<Me, End> {
     /// Ends the session; the value returned is what a role's program has to show for itself.
     pub fn end(self) -> End {
@@ -149,7 +164,7 @@ where
     }
 }
 
-/// The right to make a token of role `Me`, held by this crate's channels only.
+/// The right to put role `Me` in the place of [`Nobody`] on one token, held by this crate's channels only.
 #[derive(Debug)]
 pub struct Permit<Me: Role> {
     phantom: PhantomData<fn() -> Me>,
@@ -161,9 +176,10 @@ impl<Me: Role> Permit<Me> {
         Permit { phantom: PhantomData }
     }
 
-    /// Makes the token of the branch that was taken, for the code made by [`Offer!`](crate::Offer).
+    /// Makes over the token of the branch that was taken, for the code made by [`Offer!`](crate::Offer).
     #[doc(hidden)]
-    pub fn token<A: Action>(self) -> Token<Me, A> {
+    pub fn grant<A: Action>(self, st: Token<Nobody, A>) -> Token<Me, A> {
+        let Token { .. } = st;
         Token::mint()
     }
 }
@@ -296,6 +312,13 @@ pub enum Either<L, R> {
 
 impl<L: Message, R: Message> Message for Either<L, R> {
     const NESTED: bool = true;
+
+    fn from_envelope(envelope: Envelope) -> Result<Self, Envelope> {
+        match L::from_envelope(envelope) {
+            Ok(message) => Ok(Either::Left(message)),
+            Err(envelope) => R::from_envelope(envelope).map(Either::Right),
+        }
+    }
 }
 
 /// Which branch of a two-way offer: what a picker answers and what an offer returns (dissertation §3.3.5).
@@ -335,14 +358,19 @@ pub struct Next<I> {
     phantom: PhantomData<I>,
 }
 
-/// Positions, sealed: an index made elsewhere could claim any continuation for a branch.
+/// Positions and what stands at them, sealed: an index, or a message, of another crate could claim any continuation for
+/// a branch. (The orphan rule lets a crate implement `At<First, ItsOwnMessage>` for a selection of ours.)
 mod position {
     /// A position in a choice.
     pub trait Position {}
     impl Position for super::First {}
     impl Position for super::Last {}
     impl<I: Position> Position for super::Next<I> {}
+
+    /// A nested selection that has message `M` at position `I`; for what [`super::At`] is implemented.
+    pub trait Has<I, M> {}
 }
+use position::Has;
 pub(crate) use position::Position;
 
 /// A nested sum that has message `M` at position `I`.
@@ -408,15 +436,25 @@ where
 }
 
 /// A nested selection that sends `M` at position `I`.
-pub trait At<I: Position, M> {
+pub trait At<I: Position, M>: Has<I, M> {
     /// How the session goes on behind that branch.
     type Next: Action;
 }
 
+impl<R: Role, M: Message, A: Action> Has<Last, M> for SelectOne<R, M, A> {}
 impl<R: Role, M: Message, A: Action> At<Last, M> for SelectOne<R, M, A> {
     type Next = A;
 }
 
+impl<R, M1, M2, A1, A2> Has<First, M1> for SelectTwo<R, M1, M2, A1, A2>
+where
+    R: Role,
+    M1: Message,
+    M2: Message,
+    A1: Action,
+    A2: Action,
+{
+}
 impl<R, M1, M2, A1, A2> At<First, M1> for SelectTwo<R, M1, M2, A1, A2>
 where
     R: Role,
@@ -428,6 +466,15 @@ where
     type Next = A1;
 }
 
+impl<R, M1, M2, A1, A2> Has<Last, M2> for SelectTwo<R, M1, M2, A1, A2>
+where
+    R: Role,
+    M1: Message,
+    M2: Message,
+    A1: Action,
+    A2: Action,
+{
+}
 impl<R, M1, M2, A1, A2> At<Last, M2> for SelectTwo<R, M1, M2, A1, A2>
 where
     R: Role,
@@ -439,6 +486,20 @@ where
     type Next = A2;
 }
 
+impl<I, M, R, M1, N1, N2, A1, B1, B2> Has<Next<I>, M>
+    for SelectTwo<R, M1, Either<N1, N2>, A1, SelectTwo<NestRole, N1, N2, B1, B2>>
+where
+    I: Position,
+    R: Role,
+    M1: Message,
+    N1: Message,
+    N2: Message,
+    A1: Action,
+    B1: Action,
+    B2: Action,
+    SelectTwo<NestRole, N1, N2, B1, B2>: Has<I, M>,
+{
+}
 impl<I, M, R, M1, N1, N2, A1, B1, B2> At<Next<I>, M>
     for SelectTwo<R, M1, Either<N1, N2>, A1, SelectTwo<NestRole, N1, N2, B1, B2>>
 where
@@ -499,6 +560,23 @@ pub trait Offer: Action {
     fn on_crash<R: Role>() -> Option<Picked<Self, R>>;
 }
 
+/// Label number `N` of an offer, in the order in which they are written; made by [`Offer!`](crate::Offer).
+///
+/// It binds the label to its role, its message and its continuation. No other crate can say such a thing of an offer of
+/// ours: the orphan rule forbids it.
+pub trait Labelled<const N: usize>: Offer {
+    /// The role that brings it.
+    type From: Role;
+    /// Its message, [`Nothing`] where it has none.
+    type Message: Message;
+    /// How the session goes on.
+    type Next: Action;
+
+    /// Makes the branch.
+    #[doc(hidden)]
+    fn branch(message: Self::Message, st: Token<Nobody, Self::Next>) -> Self::Branch<Nobody>;
+}
+
 /// A message whose type is its label: how a reliable channel carries it.
 pub type Envelope = Box<dyn Any + Send>;
 
@@ -512,16 +590,51 @@ pub struct Picked<A: Offer, R: Role> {
 }
 
 impl<A: Offer, R: Role> Picked<A, R> {
-    /// Wraps a label, for the code made by [`Offer!`](crate::Offer).
+    /// Picks label `N`, which has to be one of role `R`; for the code made by [`Offer!`](crate::Offer).
     #[doc(hidden)]
-    pub fn new(branch: A::Branch<Nobody>) -> Self {
-        Picked { branch, from: PhantomData }
+    pub fn label<const N: usize>(message: <A as Labelled<N>>::Message) -> Self
+    where
+        A: Labelled<N, From = R>,
+    {
+        Picked { branch: A::branch(message, Token::mint()), from: PhantomData }
+    }
+
+    /// Picks label `N` if it is one of role `R` and its message is in the envelope.
+    ///
+    /// # Errors
+    ///
+    /// Gives the envelope back if not.
+    #[doc(hidden)]
+    pub fn by_message<const N: usize>(envelope: Envelope) -> Result<Self, Envelope>
+    where
+        A: Labelled<N>,
+    {
+        if !is_same::<R, A::From>() {
+            return Err(envelope);
+        }
+        let message = A::Message::from_envelope(envelope)?;
+        Ok(Picked { branch: A::branch(message, Token::mint()), from: PhantomData })
+    }
+
+    /// Picks label `N` if it is the one for the crash of role `R`.
+    #[doc(hidden)]
+    pub fn on_crash<const N: usize>() -> Option<Self>
+    where
+        A: Labelled<N>,
+    {
+        let message = if is_same::<R, A::From>() { A::Message::on_crash() } else { None }?;
+        Some(Picked { branch: A::branch(message, Token::mint()), from: PhantomData })
     }
 
     /// Takes the branch: consumes the token of the offer and gives the label the token of its continuation.
     pub(crate) fn take<Me: Role>(self, _st: Token<Me, A>) -> A::Branch<Me> {
         A::proceed(self.branch, Permit::new())
     }
+}
+
+/// Whether two roles are one.
+fn is_same<R1: Role, R2: Role>() -> bool {
+    TypeId::of::<R1>() == TypeId::of::<R2>()
 }
 
 /// Why a channel could not carry on; the session is over without its [`End`].
@@ -665,6 +778,11 @@ impl Edge {
             messages: M::wire(),
             next: graph.visit::<A>(),
         }
+    }
+
+    /// The branch of label `N` of an offer.
+    pub fn of_label<A: Labelled<N>, const N: usize>(graph: &mut Graph, label: &str) -> Self {
+        Edge::labelled::<A::From, A::Next>(graph, label, A::Message::wire())
     }
 
     /// A labelled branch.

@@ -151,85 +151,77 @@ macro_rules! Offer {
             }
         }
 
-        #[expect(non_snake_case, reason = "a constructor is the label that it picks")]
-        impl $(< $g : $bound >)? $name $(< $g >)? {
-            $(
-                #[doc = concat!("Picks the label `", stringify!($label), "`.")]
-                #[allow(dead_code, reason = "a label whose message is its type is picked by that type")]
-                $vis fn $label($(message: $msg)?) -> $crate::st::Picked<Self, $role $(:: $of)?> {
-                    $crate::st::Picked::new($event::$label(
-                        $($crate::__second!($msg, message),)?
-                        $crate::st::Token::of_nobody(),
-                    ))
-                }
-            )+
-        }
-
-        impl $(< $g : $bound >)? $crate::st::Action for $name $(< $g >)? {
-            fn node(graph: &mut $crate::st::Graph) -> $crate::st::Node {
-                let edges = vec![$({
-                    let messages: &[Vec<$crate::st::Name>] = &[$(<$msg as $crate::st::Message>::wire())?];
-                    $crate::st::Edge::labelled::<
-                        $role $(:: $of)?,
-                        $crate::St![$( ( $($act)+ ) . )* $next $(< $arg >)?]
-                    >(graph, stringify!($label), messages.concat())
-                }),+];
-                $crate::st::Node::new($crate::st::Kind::Offer, edges)
-            }
-        }
-
-        impl $(< $g : $bound >)? $crate::st::Offer for $name $(< $g >)? {
-            type Branch<Me: $crate::st::Role> = $event<Me $(, $g)?>;
-
-            fn proceed<Me: $crate::st::Role>(
-                branch: Self::Branch<$crate::st::Nobody>,
-                permit: $crate::st::Permit<Me>,
-            ) -> Self::Branch<Me> {
-                match branch {
-                    $(
-                        $event::$label($($crate::__second!($msg, message),)? _) => {
-                            $event::$label($($crate::__second!($msg, message),)? permit.token())
-                        }
-                    )+
-                }
+        const _: () = {
+            /// The labels by number.
+            #[allow(clippy::enum_variant_names, reason = "the labels are the protocol's")]
+            enum Label {
+                $($label,)+
             }
 
-            fn by_message<R: $crate::st::Role>(
-                message: $crate::st::Envelope,
-            ) -> Result<$crate::st::Picked<Self, R>, $crate::st::Envelope> {
-                let from = ::std::any::TypeId::of::<R>();
+            #[expect(non_snake_case, reason = "a constructor is the label that it picks")]
+            impl $(< $g : $bound >)? $name $(< $g >)? {
                 $(
-                    let is_from = from == ::std::any::TypeId::of::<$role $(:: $of)?>();
-                    $(
-                        let message = match message.downcast::<$msg>() {
-                            Ok(message) if is_from => {
-                                let branch = $event::$label(*message, $crate::st::Token::of_nobody());
-                                return Ok($crate::st::Picked::new(branch));
+                    #[doc = concat!("Picks the label `", stringify!($label), "`.")]
+                    #[allow(dead_code, reason = "a label whose message is its type is picked by that type")]
+                    $vis fn $label($(message: $msg)?) -> $crate::st::Picked<Self, $role $(:: $of)?> {
+                        $crate::st::Picked::label::<{ Label::$label as usize }>(
+                            $crate::__carried!($($msg, message)?)
+                        )
+                    }
+                )+
+            }
+
+            $crate::__labelled!(
+                [$(< $g : $bound >)?] [$name $(< $g >)?] $event
+                $({
+                    [Label::$label as usize] $label [$role $(:: $of)?] [$($msg)?]
+                    [$( ( $($act)+ ) . )* $next $(< $arg >)?]
+                })+
+            );
+
+            impl $(< $g : $bound >)? $crate::st::Action for $name $(< $g >)? {
+                fn node(graph: &mut $crate::st::Graph) -> $crate::st::Node {
+                    let edges = vec![$(
+                        $crate::st::Edge::of_label::<Self, { Label::$label as usize }>(graph, stringify!($label))
+                    ),+];
+                    $crate::st::Node::new($crate::st::Kind::Offer, edges)
+                }
+            }
+
+            impl $(< $g : $bound >)? $crate::st::Offer for $name $(< $g >)? {
+                type Branch<Me: $crate::st::Role> = $event<Me $(, $g)?>;
+
+                fn proceed<Me: $crate::st::Role>(
+                    branch: Self::Branch<$crate::st::Nobody>,
+                    permit: $crate::st::Permit<Me>,
+                ) -> Self::Branch<Me> {
+                    match branch {
+                        $(
+                            $event::$label($($crate::__second!($msg, message),)? st) => {
+                                $event::$label($($crate::__second!($msg, message),)? permit.grant(st))
                             }
-                            Ok(message) => message,
+                        )+
+                    }
+                }
+
+                fn by_message<R: $crate::st::Role>(
+                    message: $crate::st::Envelope,
+                ) -> Result<$crate::st::Picked<Self, R>, $crate::st::Envelope> {
+                    $(
+                        let message = match $crate::st::Picked::by_message::<{ Label::$label as usize }>(message) {
+                            Ok(picked) => return Ok(picked),
                             Err(message) => message,
                         };
-                    )?
-                    let _ = is_from;
-                )+
-                Err(message)
-            }
+                    )+
+                    Err(message)
+                }
 
-            fn on_crash<R: $crate::st::Role>() -> Option<$crate::st::Picked<Self, R>> {
-                let crashed = ::std::any::TypeId::of::<R>();
-                $(
-                    let is_crashed = crashed == ::std::any::TypeId::of::<$role $(:: $of)?>();
-                    $(
-                        if is_crashed && let Some(message) = <$msg as $crate::st::Message>::on_crash() {
-                            let branch = $event::$label(message, $crate::st::Token::of_nobody());
-                            return Some($crate::st::Picked::new(branch));
-                        }
-                    )?
-                    let _ = is_crashed;
-                )+
-                None
+                fn on_crash<R: $crate::st::Role>() -> Option<$crate::st::Picked<Self, R>> {
+                    None
+                        $(.or_else($crate::st::Picked::on_crash::<{ Label::$label as usize }>))+
+                }
             }
-        }
+        };
     };
 }
 
@@ -332,5 +324,47 @@ macro_rules! branches {
 macro_rules! __second {
     ($first:ty, $second:ident) => {
         $second
+    };
+}
+
+/// Binds each label of an offer to its role, its message and its continuation.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __labelled {
+    ($generics:tt $name:tt $event:ident $($label:tt)+) => {
+        $($crate::__labelled!(@one $generics $name $event $label);)+
+    };
+    (@one
+        [$($generics:tt)*] [$($name:tt)+] $event:ident
+        { [$($number:tt)+] $label:ident [$($role:tt)+] [$($msg:ty)?] [$($next:tt)+] }
+    ) => {
+        impl $($generics)* $crate::st::Labelled<{ $($number)+ }> for $($name)+ {
+            type From = $($role)+;
+            type Message = $crate::__carried!($($msg)?);
+            type Next = $crate::St![$($next)+];
+
+            #[allow(unused_variables, reason = "a label without a message drops what stands for it")]
+            fn branch(
+                message: Self::Message,
+                st: $crate::st::Token<$crate::st::Nobody, Self::Next>,
+            ) -> Self::Branch<$crate::st::Nobody> {
+                $event::$label($($crate::__second!($msg, message),)? st)
+            }
+        }
+    };
+}
+
+/// What a label carries, as a type or as the name it is bound to; [`Nothing`](crate::st::Nothing) where it carries none.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __carried {
+    () => {
+        $crate::st::Nothing
+    };
+    ($message:ty) => {
+        $message
+    };
+    ($message:ty, $name:ident) => {
+        $name
     };
 }
