@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use crossbeam_channel::{Receiver, RecvError, Sender, bounded};
 
 use crate::st::{
-    Action, After, At, Branch, Choice, End, Envelope, Message, Name, Offer, OfferOne, OfferTwo, Role, SelectOne,
-    SelectTwo, Selection, SessionError, Taken, Token,
+    Action, After, At, Branch, Choice, End, Envelope, Message, Name, Offer, OfferOne, OfferTwo, Participant, Role,
+    SelectOne, SelectTwo, Selection, SessionError, Taken, Token,
 };
 
 /// Messages that may wait in each direction. One would do; a few let a user that sends several pieces go on meanwhile.
@@ -24,7 +24,9 @@ pub struct CbChannel<Me: Role, Peer: Role> {
 }
 
 /// Makes a channel between two roles: the end of the first and that of the second.
-pub fn pair<R1: Role, R2: Role>() -> (CbChannel<R1, R2>, CbChannel<R2, R1>) {
+///
+/// Both run in this process; [`NestRole`](crate::st::NestRole) and the like do not, and no channel leads to them.
+pub fn pair<R1: Participant, R2: Participant>() -> (CbChannel<R1, R2>, CbChannel<R2, R1>) {
     let (to_second, from_first) = bounded(QUEUE_MESSAGES);
     let (to_first, from_second) = bounded(QUEUE_MESSAGES);
     let first = CbChannel { tx: to_second, rx: from_second, roles: PhantomData };
@@ -42,8 +44,8 @@ impl<Me: Role, Peer: Role> CbChannel<Me, Peer> {
         &mut self,
         st: Token<Me, OfferOne<Peer, M, A>>,
     ) -> Result<(M, Token<Me, A>), SessionError> {
-        let message = self.recv()?.downcast::<M>().map_err(|_| unexpected::<Peer>())?;
-        Ok((*message, st.advance()))
+        let message = M::from_envelope(self.recv()?).map_err(|_| unexpected::<Peer>())?;
+        Ok((message, st.advance()))
     }
 
     /// Receives one of the two messages offered, told apart by their types.
@@ -61,12 +63,12 @@ impl<Me: Role, Peer: Role> CbChannel<Me, Peer> {
         A1: Action,
         A2: Action,
     {
-        let message = match self.recv()?.downcast::<M1>() {
-            Ok(message) => return Ok(Branch::Left((*message, st.advance()))),
+        let message = match M1::from_envelope(self.recv()?) {
+            Ok(message) => return Ok(Branch::Left((message, st.advance()))),
             Err(message) => message,
         };
-        let message = message.downcast::<M2>().map_err(|_| unexpected::<Peer>())?;
-        Ok(Branch::Right((*message, st.advance())))
+        let message = M2::from_envelope(message).map_err(|_| unexpected::<Peer>())?;
+        Ok(Branch::Right((message, st.advance())))
     }
 
     /// Receives one of the messages of a labelled offer all of whose branches this channel brings.
@@ -186,6 +188,7 @@ impl<Me: Role, Peer: Role> CbChannel<Me, Peer> {
     }
 
     fn send<M: Message>(&mut self, message: M) {
+        const { assert!(!M::NESTED, "of more than two branches one is picked by `select`") };
         if self.tx.send(Box::new(message)).is_err() {
             log::debug!("{} to {} lost: the role has crashed", Name::of::<M>(), Name::of::<Peer>());
         }
