@@ -1,0 +1,12 @@
+//! A token is moved, not copied.
+
+use protocol::*;
+
+fn need_copy<T: Copy>(_: &T) {}
+fn need_debug<T: std::fmt::Debug>(_: &T) {}
+
+pub fn twice(it: &St<Talk>) {
+    need_copy(it); //~ E0277
+    //= need_debug(it);
+    need_copy(&0);
+}
