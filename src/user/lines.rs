@@ -18,6 +18,17 @@ pub(super) enum Then {
 pub(super) struct Lines {
     line: Vec<u8>,
     state: LineState,
+    alphabet: Alphabet,
+}
+
+/// What the lines of the stream consist of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Alphabet {
+    /// Characters in UTF-8, as far as was seen.
+    #[default]
+    Utf8,
+    /// Octets: there was a line that is no UTF-8, so that another one which happens to be is not taken for text.
+    Octets,
 }
 
 /// Whether a part of the present line has been answered already.
@@ -73,14 +84,18 @@ impl Lines {
         self.line.extend_from_slice(text);
     }
 
-    /// Appends the present line reversed, as `rev` does: by characters where it is UTF-8, by octets where it is not.
+    /// Appends the present line reversed, as `rev` does: by characters in a text, by octets in other streams.
     fn reverse_into(&mut self, answer: &mut Vec<u8>) {
-        match std::str::from_utf8(&self.line) {
-            Ok(text) if !text.is_ascii() => {
+        match (self.alphabet, std::str::from_utf8(&self.line)) {
+            (Alphabet::Utf8, Ok(text)) if !text.is_ascii() => {
                 let reversed: String = text.chars().rev().collect();
                 answer.extend_from_slice(reversed.as_bytes());
             }
-            Ok(_) | Err(_) => answer.extend(self.line.iter().rev()),
+            (_, Ok(_)) => answer.extend(self.line.iter().rev()),
+            (_, Err(_)) => {
+                self.alphabet = Alphabet::Octets;
+                answer.extend(self.line.iter().rev());
+            }
         }
         self.line.clear();
     }
@@ -160,5 +175,11 @@ mod tests {
     fn characters_stay_whole_and_other_octets_are_reversed_as_they_are() {
         assert_eq!(echo(&["añb\n".as_bytes()]).0, "bña\n".as_bytes());
         assert_eq!(echo(&[b"a\xffb\n"]).0, b"b\xffa\n");
+    }
+
+    #[test]
+    fn a_stream_that_is_no_text_is_reversed_by_octets_from_then_on() {
+        let stream = ["añ\n".as_bytes(), b"\xff\n", "añ\n".as_bytes()].concat();
+        assert_eq!(echo(&[&stream]).0, ["ña\n".as_bytes(), b"\xff\n", b"\xb1\xc3a\n"].concat());
     }
 }
