@@ -163,7 +163,7 @@ impl ChannelFilter for TcpListen {
 
 /// The end of role `Me` of the network between it and role `Peer`.
 ///
-/// It listens with all other sessions of its port until [`adopt`](Self::adopt) binds it to one connection, and again after
+/// It listens with all other sessions of its port until a SYN binds it to one connection, and again after
 /// [`forget`](Self::forget).
 #[derive(Debug)]
 pub struct NetChannel<Me: Role, Peer: Role> {

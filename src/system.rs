@@ -1,7 +1,7 @@
 //! The program of a system role: one function a protocol state, guided by its token (dissertation §3.3.4).
 //!
 //! Each function waits for one event, lets the machine make its transition and names the next state. The token says what
-//! may be sent, the machine ([`crate::tcp`]) what is in it; [`At`] keeps the two in step.
+//! may be sent, the machine ([`crate::tcp`]) what is in it; `At` keeps the two in step.
 
 mod closing;
 mod data;
