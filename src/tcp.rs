@@ -174,7 +174,7 @@ impl<S: State> Tcp<S> {
         self.tcb.count_challenge(segment, now);
         self.state.challenged(&self.tcb, segment, now);
         // Here goes D-SACK (RFC 2883).
-        self.tcb.ack()
+        self.tcb.challenge_ack()
     }
 
     /// ABORT (RFC 9293 §3.10.5): <SEQ=SND.NXT><CTL=RST>.

@@ -1,5 +1,7 @@
 //! The receiving side: trimming, reassembly, the text for the user, and the ACKs owed (RFC 9293 §3.4, §3.8.6, §3.10.7.4).
 
+use core::fmt;
+
 use smoltcp::storage::{Assembler, RingBuffer};
 use smoltcp::time::{Duration, Instant};
 
@@ -39,7 +41,6 @@ pub(super) enum Trim {
 }
 
 /// The receive sequence space and what has arrived in it.
-#[derive(Debug)]
 pub(super) struct Receiver {
     /// IRS.
     irs: SeqNum,
@@ -74,6 +75,21 @@ pub(super) struct ReceiverConfig {
     pub(super) mss: u32,
     /// How long an ACK may wait.
     pub(super) delayed_ack: Duration,
+}
+
+impl fmt::Debug for Receiver {
+    /// Shows the variables, and how much text there is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("irs", &self.irs)
+            .field("rcv_nxt", &self.rcv_nxt)
+            .field("announced", &self.announced)
+            .field("readable", &self.readable())
+            .field("ranges", &self.assembler.iter_data().collect::<Vec<_>>())
+            .field("stream", &self.stream)
+            .field("owed", &self.owed)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Receiver {

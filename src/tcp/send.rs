@@ -1,5 +1,6 @@
 //! The sending side: what is to be sent, and when (RFC 9293 §3.4, §3.7.4, §3.8.1, §3.8.3, §3.8.6).
 
+use core::fmt;
 use std::collections::VecDeque;
 
 use smoltcp::time::{Duration, Instant};
@@ -70,7 +71,6 @@ enum Restart {
 }
 
 /// The send sequence space and what is in it.
-#[derive(Debug)]
 pub(super) struct Sender {
     /// ISS.
     iss: SeqNum,
@@ -120,6 +120,24 @@ pub(super) struct Sender {
     patience: Duration,
     /// R2 of text and FIN.
     user_timeout: Duration,
+}
+
+impl fmt::Debug for Sender {
+    /// Shows the variables, and how much text there is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("iss", &self.iss)
+            .field("snd_una", &self.snd_una)
+            .field("snd_nxt", &self.snd_nxt)
+            .field("snd_wnd", &self.snd_wnd)
+            .field("text_len", &self.text.len())
+            .field("fin", &self.fin)
+            .field("timer", &self.timer)
+            .field("rtt", &self.rtt)
+            .field("congestion", &self.congestion)
+            .field("recovery", &self.recovery)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sender {
@@ -235,10 +253,11 @@ impl Sender {
         self.text.len() < self.buff_bytes
     }
 
-    /// The SEQ of a segment without text (RFC 9293 §3.10.7.4: SND.NXT).
+    /// The SEQ of a segment without text: SND.NXT (RFC 9293 §3.10.7.4).
     ///
-    /// When the peer has shrunk its window, SND.NXT lies outside of it and the ACK would be dropped there (RFC 9293 §A.2); then it is
-    /// the last number that the peer has to accept.
+    /// When SND.NXT lies outside of the peer's window, because that was shrunk or because of a zero-window probe, the ACK would be
+    /// dropped there (RFC 9293 §A.2); then it is the last number that the peer has to accept if it took nothing of what is outside.
+    /// If it did take it, it answers what we retransmit, and the answer to that, a challenge ACK, has SND.NXT.
     pub(super) fn ack_seq(&self) -> SeqNum {
         let right = self.snd_una + self.snd_wnd;
         if self.snd_una == self.iss || self.snd_nxt.is_at_or_before(right) {
@@ -496,6 +515,7 @@ impl Sender {
             return;
         }
         let snd_wnd = u32::from(segment.wnd) << self.shift;
+        let before = self.snd_una;
         let restart = if self.is_new_ack(segment.ack) {
             self.advance(segment.ack, now)
         } else {
@@ -508,7 +528,9 @@ impl Sender {
             // RFC 9293 §3.8.6.1 (MUST-37): as long as probes are answered, the connection stays.
             self.progress_at = now;
         }
-        self.update_window(segment, snd_wnd);
+        if self.snd_una != before || self.is_newer_window(segment) {
+            self.update_window(segment, snd_wnd);
+        }
         self.rearm(now, restart);
         self.check();
     }
@@ -549,13 +571,18 @@ impl Sender {
         }
     }
 
-    /// RFC 9293 §3.10.7.4: the window, unless the segment is older than the last one that told it.
+    /// RFC 9293 §3.10.7.4: whether the segment was sent after the one that last told the window.
+    ///
+    /// Deviation: the RFC's test leaves out that an acknowledgement of something new must be newer, even if it comes with an old
+    /// sequence number because its text was retransmitted. Such a segment tells the window too; without it, SND.UNA would carry the
+    /// old window past its edge. A peer sees that we keep to the window it sent last.
+    fn is_newer_window(&self, segment: &Segment) -> bool {
+        self.snd_wl1.is_before(segment.seq)
+            || (self.snd_wl1 == segment.seq && self.snd_wl2.is_at_or_before(segment.ack))
+    }
+
+    /// Takes a newer window.
     fn update_window(&mut self, segment: &Segment, snd_wnd: u32) {
-        let is_newer = self.snd_wl1.is_before(segment.seq)
-            || (self.snd_wl1 == segment.seq && self.snd_wl2.is_at_or_before(segment.ack));
-        if !is_newer {
-            return;
-        }
         if self.snd_wnd == 0 && snd_wnd > 0 && self.snd_una != self.snd_nxt {
             // What was sent into the closed window was most likely dropped there; that is no congestion.
             self.recovery.start_again(self.snd_una, self.snd_nxt);

@@ -1,5 +1,6 @@
 //! The control block: both directions of a connection together (RFC 9293 §3.3.1).
 
+use core::fmt;
 use core::net::SocketAddrV4;
 
 use smoltcp::time::Instant;
@@ -37,7 +38,6 @@ pub(super) enum HandshakeWork {
 }
 
 /// All variables of a connection.
-#[derive(Debug)]
 pub struct Tcb {
     /// Our socket.
     pub(super) local: SocketAddrV4,
@@ -51,6 +51,18 @@ pub struct Tcb {
     pub(super) rcv: Receiver,
     /// The limit of challenge ACKs.
     pub(super) throttle: Throttle,
+}
+
+impl fmt::Debug for Tcb {
+    /// Shows the variables, and not what is in the buffers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tcb")
+            .field("local", &self.local)
+            .field("remote", &self.remote)
+            .field("snd", &self.snd)
+            .field("rcv", &self.rcv)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Tcb {
@@ -122,9 +134,15 @@ impl Tcb {
         FinAck::mark(self.segment(fin, Control::NONE, Vec::new()))
     }
 
-    /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>.
+    /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, with a SEQ that the peer accepts.
     pub(super) fn ack(&mut self) -> Ack {
         let seq = self.snd.ack_seq();
+        Ack::mark(self.segment(seq, Control::ACK, Vec::new()))
+    }
+
+    /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, the answer to what is not acceptable.
+    pub(super) fn challenge_ack(&mut self) -> Ack {
+        let seq = self.snd.snd_nxt();
         Ack::mark(self.segment(seq, Control::ACK, Vec::new()))
     }
 

@@ -1,0 +1,78 @@
+//! The machine against itself: two ends, a seeded link between them, a clock of their own.
+//!
+//! One seed again, with every segment shown: `SEED=123 cargo test --test simulation -- replay --nocapture`.
+//! Many seeds: `SEEDS=1000000 cargo test --release --test simulation -- many_seeds --nocapture`.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of a test fail it by panicking, like the test itself"
+)]
+
+mod host;
+mod link;
+mod machine;
+mod mutation;
+mod random;
+mod world;
+
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+
+/// Seeds of a plain `cargo test`.
+const DEFAULT_SEEDS: u64 = 2000;
+
+/// A number from the environment.
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Runs a seed; what it panics with goes to the output, together with the way to see it again.
+fn survives(seed: u64) -> Option<world::Summary> {
+    let outcome = catch_unwind(|| world::run(seed, false)).ok();
+    if outcome.is_none() {
+        eprintln!(
+            "seed {seed} failed; to see it again: SEED={seed} cargo test --test simulation -- replay --nocapture"
+        );
+    }
+    outcome
+}
+
+#[test]
+fn replay() {
+    if let Some(seed) = variable("SEED") {
+        let summary = world::run(seed, true);
+        eprintln!("seed {seed}: {summary:?}");
+    }
+}
+
+#[test]
+fn many_seeds() {
+    let seeds = variable("SEEDS").unwrap_or(DEFAULT_SEEDS);
+    let first = variable("FIRST_SEED").unwrap_or(0);
+    let (next, octets, failed) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let bad = thread::scope(|scope| {
+        let work = || {
+            let mut bad = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= seeds || bad.len() > 20 {
+                    return bad;
+                }
+                match survives(first + index) {
+                    Some(summary) => {
+                        octets.fetch_add(summary.octets, Ordering::Relaxed);
+                        failed.fetch_add(usize::from(summary.failed), Ordering::Relaxed);
+                    }
+                    None => bad.push(first + index),
+                }
+            }
+        };
+        let workers: Vec<_> =
+            (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker catches panics")).collect::<Vec<_>>()
+    });
+    eprintln!("{seeds} seeds, {octets:?} octets, {failed:?} connections failed with a reason");
+    assert!(bad.is_empty(), "seeds that failed: {bad:?}; SEED=... cargo test --test simulation -- replay --nocapture");
+}
