@@ -28,6 +28,8 @@ pub mod seq;
 mod syn_received;
 mod syn_sent;
 mod tcb;
+#[cfg(test)]
+mod testing;
 mod throttle;
 mod time_wait;
 mod timers;

@@ -160,3 +160,98 @@ impl Tcp<LastAck> {
         TcpClosed::new(self.tcb.config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use smoltcp::time::Duration;
+
+    use super::super::segment::Control;
+    use super::super::testing::{BASES, ENDS, NOW, segment, text};
+    use super::super::{Answer, Config, TimeWaitDue};
+    use super::*;
+
+    #[test]
+    fn only_an_acknowledgement_of_the_fin_leaves_closing_and_last_ack() {
+        for ends in BASES {
+            let (closing, last_ack) = (ends.closing(Config::default()), ends.last_ack(Config::default()));
+            let ack = |number| segment(ends.irs + 2, ends.iss + number, Control::ACK);
+            for judge in [&|it| closing.judge(it, NOW), &|it| last_ack.judge(it, NOW)]
+                as [&dyn Fn(Segment) -> Reaction<ClosingVerdict>; 2]
+            {
+                assert!(matches!(judge(ack(1)), Reaction::Acceptable(ClosingVerdict::Acceptable(_))));
+                assert!(matches!(judge(ack(2)), Reaction::Acceptable(ClosingVerdict::AcksFin(_))));
+                assert!(matches!(judge(ack(3)), Reaction::NotAcceptable(_, Answer::Ack)));
+                // The peer's FIN again is old by now, whatever it acknowledges.
+                let fin = Segment {
+                    control: Control::ACK | Control::FIN,
+                    ..segment(ends.irs + 1, ends.iss + 2, Control::NONE)
+                };
+                assert!(matches!(judge(fin), Reaction::NotAcceptable(_, Answer::Ack)));
+            }
+        }
+    }
+
+    #[test]
+    fn closing_leads_to_time_wait_and_last_ack_to_closed() {
+        let acks_fin = || segment(ENDS.irs + 2, ENDS.iss + 2, Control::ACK);
+        let closing = ENDS.closing(Config::default());
+        let Reaction::Acceptable(ClosingVerdict::AcksFin(proof)) = closing.judge(acks_fin(), NOW) else {
+            panic!("our FIN is acknowledged");
+        };
+        let tcp = closing.time_wait(proof, NOW);
+        assert_eq!(tcp.poll(NOW + Duration::from_secs(60)), Poll::Now(TimeWaitDue::Expired));
+
+        let last_ack = ENDS.last_ack(Config::default());
+        let Reaction::Acceptable(ClosingVerdict::AcksFin(proof)) = last_ack.judge(acks_fin(), NOW) else {
+            panic!("our FIN is acknowledged");
+        };
+        assert_eq!(last_ack.closed(proof).to_string(), "CLOSED");
+    }
+
+    #[test]
+    fn fin_is_retransmitted_in_both_states() {
+        let at = NOW + Duration::from_secs(1);
+        let (mut closing, mut last_ack) = (ENDS.closing(Config::default()), ENDS.last_ack(Config::default()));
+        assert_eq!((closing.poll(at), last_ack.poll(at)), (Poll::Now(ClosingDue::Fin), Poll::Now(ClosingDue::Fin)));
+        for fin in [closing.transmit_fin(at), last_ack.transmit_fin(at)] {
+            assert_eq!((fin.segment().seq, fin.segment().ack), (ENDS.iss + 1, ENDS.irs + 2));
+        }
+    }
+
+    #[test]
+    fn text_that_was_queued_before_close_is_retransmitted_with_the_fin() {
+        let mut tcp = ENDS.close_wait(Config::default());
+        tcp.send(b"last words", NOW);
+        let mut tcp = tcp.close(NOW);
+        assert_eq!(tcp.transmit_fin(NOW).segment().payload, b"last words");
+        assert_eq!(tcp.poll(NOW + Duration::from_secs(1)), Poll::Now(ClosingDue::Fin));
+        assert_eq!(tcp.transmit_fin(NOW + Duration::from_secs(1)).segment().payload, b"last words");
+    }
+
+    #[test]
+    fn fin_without_being_due_is_the_fin_again() {
+        let mut tcp = ENDS.last_ack(Config::default());
+        for _ in 0..3 {
+            assert_eq!(tcp.transmit_fin(NOW).segment().seq, ENDS.iss + 1);
+        }
+        assert_eq!(tcp.transmit(NOW).segment().seq, ENDS.iss + 2);
+    }
+
+    #[test]
+    fn peer_that_vanishes_is_given_up() {
+        let tcp = ENDS.last_ack(Config::default());
+        assert_eq!(tcp.poll(NOW + Duration::from_secs(300)), Poll::Now(ClosingDue::GiveUp));
+    }
+
+    #[test]
+    fn text_after_the_fin_is_ignored() {
+        let mut tcp = ENDS.closing(Config::default());
+        let Reaction::Acceptable(ClosingVerdict::Acceptable(proof)) =
+            tcp.judge(text(ENDS.irs + 2, ENDS.iss + 1, b"more"), NOW)
+        else {
+            panic!("it changes no state");
+        };
+        tcp.accept(proof, NOW);
+        assert_eq!(tcp.status().rcv_nxt, ENDS.irs + 2);
+    }
+}

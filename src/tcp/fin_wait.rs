@@ -172,3 +172,102 @@ impl Tcp<FinWait2> {
         self.wait_2msl(now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use smoltcp::time::Duration;
+
+    use super::super::segment::Control;
+    use super::super::testing::{BASES, ENDS, NOW, segment, text};
+    use super::super::{Config, Reaction};
+    use super::*;
+
+    const FIN: Control = Control::ACK.with(Control::FIN);
+
+    #[test]
+    fn only_an_acknowledgement_of_the_fin_leaves_fin_wait_1() {
+        for ends in BASES {
+            let tcp = ends.fin_wait_1(Config::default());
+            let judge = |ack, control| tcp.judge(segment(ends.irs + 1, ends.iss + ack, control), NOW);
+            assert!(matches!(judge(1, Control::ACK), Reaction::Acceptable(FinWait1Verdict::Acceptable(_))));
+            assert!(matches!(judge(2, Control::ACK), Reaction::Acceptable(FinWait1Verdict::AcksFin(_))));
+            assert!(matches!(judge(3, Control::ACK), Reaction::NotAcceptable(_, super::super::Answer::Ack)));
+            assert!(matches!(judge(1, FIN), Reaction::Acceptable(FinWait1Verdict::Finishes(_))));
+            assert!(matches!(judge(2, FIN), Reaction::Acceptable(FinWait1Verdict::AcksFinAndFinishes(_))));
+        }
+    }
+
+    #[test]
+    fn fin_waits_for_the_text_before_it_and_travels_with_the_last_of_it() {
+        let mut tcp = ENDS.established(Config::default());
+        tcp.send(&[7; 2000], NOW);
+        let mut tcp = tcp.close(NOW);
+        assert_eq!(tcp.poll(NOW), Poll::Now(ClosingDue::Segment));
+        assert_eq!(tcp.transmit(NOW).segment().payload.len(), 1460);
+        assert_eq!(tcp.poll(NOW), Poll::Now(ClosingDue::Fin));
+        let fin = Segment::from(tcp.transmit_fin(NOW));
+        assert_eq!((fin.seq, fin.payload.len(), fin.control), (ENDS.iss + 1461, 540, FIN | Control::PSH));
+        // The text and the FIN are acknowledged apart.
+        let ack = |number| segment(ENDS.irs + 1, ENDS.iss + number, Control::ACK);
+        let Reaction::Acceptable(FinWait1Verdict::Acceptable(proof)) = tcp.judge(ack(2001), NOW) else {
+            panic!("the FIN is not acknowledged yet");
+        };
+        tcp.accept(proof, NOW);
+        assert!(matches!(tcp.judge(ack(2002), NOW), Reaction::Acceptable(FinWait1Verdict::AcksFin(_))));
+    }
+
+    #[test]
+    fn fin_that_was_not_sent_is_not_acknowledged() {
+        let tcp = ENDS.established(Config::default()).close(NOW);
+        let ack = segment(ENDS.irs + 1, ENDS.iss + 2, Control::ACK);
+        assert!(matches!(tcp.judge(ack, NOW), Reaction::NotAcceptable(_, super::super::Answer::Ack)));
+    }
+
+    #[test]
+    fn fin_is_retransmitted_with_backoff() {
+        let mut tcp = ENDS.fin_wait_1(Config::default());
+        let mut now = NOW;
+        for seconds in [1, 2, 4, 8] {
+            now += Duration::from_secs(seconds);
+            assert_eq!(tcp.poll(now - Duration::from_micros(1)), Poll::At(now));
+            assert_eq!(tcp.poll(now), Poll::Now(ClosingDue::Fin));
+            let fin = Segment::from(tcp.transmit_fin(now));
+            assert_eq!((fin.seq, fin.control, fin.seg_len()), (ENDS.iss + 1, FIN, 1));
+        }
+    }
+
+    #[test]
+    fn shld_3_text_after_close_is_told_apart_in_both_states() {
+        for ends in BASES {
+            let (one, two) = (ends.fin_wait_1(Config::default()), ends.fin_wait_2(Config::default()));
+            // In order, with a FIN, out of order, and partly old.
+            for (offset, control) in [(1, Control::ACK), (1, FIN), (9, Control::ACK), (0, Control::ACK)] {
+                let segment = Segment { control, ..text(ends.irs + offset, ends.iss + 2, b"late") };
+                let verdict = one.judge(segment.clone(), NOW);
+                assert!(matches!(verdict, Reaction::Acceptable(FinWait1Verdict::AfterClose(_))));
+                let verdict = two.judge(segment, NOW);
+                assert!(matches!(verdict, Reaction::Acceptable(FinWait2Verdict::AfterClose(_))));
+            }
+            // All of it old, or without a valid acknowledgement.
+            let old = text(ends.irs - 3, ends.iss + 2, b"late");
+            assert!(matches!(two.judge(old, NOW), Reaction::NotAcceptable(_, super::super::Answer::Ack)));
+            let wrong = text(ends.irs + 1, ends.iss + 3, b"late");
+            assert!(matches!(two.judge(wrong, NOW), Reaction::NotAcceptable(_, super::super::Answer::Ack)));
+        }
+    }
+
+    #[test]
+    fn fin_after_missing_text_does_not_finish() {
+        let tcp = ENDS.fin_wait_2(Config::default());
+        let fin = segment(ENDS.irs + 9, ENDS.iss + 2, FIN);
+        assert!(matches!(tcp.judge(fin, NOW), Reaction::Acceptable(FinWait2Verdict::Acceptable(_))));
+    }
+
+    #[test]
+    fn fin_wait_2_has_a_limit() {
+        let tcp = ENDS.fin_wait_2(Config::default());
+        let end = NOW + Duration::from_secs(60);
+        assert_eq!(tcp.poll(NOW), Poll::At(end));
+        assert_eq!(tcp.poll(end), Poll::Now(FinWait2Due::Expired));
+    }
+}

@@ -142,3 +142,107 @@ impl fmt::Display for TcpListen {
         f.write_str("LISTEN")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{ENDS, Ends, Kind, LOCAL, NOW, REMOTE, kind, segment};
+    use super::*;
+
+    const SEQ: SeqNum = SeqNum::new(u32::MAX - 1);
+    const ACK: SeqNum = SeqNum::new(77);
+
+    #[test]
+    fn closed_ignores_a_rst() {
+        assert_eq!(TcpClosed::answer(&segment(SEQ, ACK, Control::RST)), None);
+        assert_eq!(TcpClosed::answer(&segment(SEQ, ACK, Control::RST | Control::ACK)), None);
+    }
+
+    #[test]
+    fn closed_answers_an_ack_with_its_own_number() {
+        let rst = TcpClosed::answer(&segment(SEQ, ACK, Control::ACK | Control::SYN)).unwrap();
+        assert_eq!((rst.seq, rst.control), (ACK, Control::RST));
+        assert_eq!((rst.src_port, rst.dst_port), (LOCAL.port(), REMOTE.port()));
+    }
+
+    #[test]
+    fn closed_answers_all_else_with_an_acknowledgement_of_its_length() {
+        let fin = Segment { payload: vec![1; 3], ..segment(SEQ, ACK, Control::SYN | Control::FIN) };
+        let rst = TcpClosed::answer(&fin).unwrap();
+        assert_eq!((rst.seq, rst.ack, rst.control), (SeqNum::new(0), SEQ + 5, Control::RST | Control::ACK));
+    }
+
+    #[test]
+    fn listen_ignores_a_rst_refuses_an_ack_and_drops_what_is_no_syn() {
+        let tcp = Ends::listen(Config::default());
+        let judge = |control| kind(&tcp.judge(REMOTE, segment(SEQ, ACK, control)));
+        assert_eq!(judge(Control::RST), Kind::Silence);
+        assert_eq!(judge(Control::RST | Control::ACK), Kind::Silence);
+        assert_eq!(judge(Control::RST | Control::SYN), Kind::Silence);
+        assert_eq!(judge(Control::ACK), Kind::Rst);
+        assert_eq!(judge(Control::ACK | Control::SYN), Kind::Rst);
+        assert_eq!(judge(Control::ACK | Control::FIN), Kind::Rst);
+        assert_eq!(judge(Control::NONE), Kind::Silence);
+        assert_eq!(judge(Control::FIN), Kind::Silence);
+        assert_eq!(judge(Control::SYN | Control::FIN), Kind::Silence);
+        assert_eq!(judge(Control::SYN), Kind::Acceptable);
+        assert_eq!(judge(Control::SYN | Control::PSH | Control::ECE | Control::CWR), Kind::Acceptable);
+        let rst = Segment::from(tcp.refuse(&segment(SEQ, ACK, Control::ACK)));
+        assert_eq!((rst.seq, rst.control), (ACK, Control::RST));
+    }
+
+    #[test]
+    fn syn_is_answered_with_syn_ack_and_mss() {
+        let (tcp, syn_ack) = Ends::listen(Config::default()).recv_syn(REMOTE, ENDS.syn(), ENDS.iss, NOW);
+        let syn_ack = Segment::from(syn_ack);
+        assert_eq!((syn_ack.seq, syn_ack.ack), (ENDS.iss, ENDS.irs + 1));
+        assert_eq!(syn_ack.options, Options { mss: Some(1460), window_scale: None });
+        assert_eq!(syn_ack.wnd, u16::MAX);
+        assert_eq!((tcp.status().snd_una, tcp.status().snd_nxt), (ENDS.iss, ENDS.iss + 1));
+        assert_eq!((tcp.local(), tcp.remote()), (LOCAL, REMOTE));
+    }
+
+    /// The SYN,ACK to a SYN with these options.
+    fn answered(options: Options) -> (Tcp<SynReceived>, Segment) {
+        let syn = Segment { options, ..ENDS.syn().into() };
+        let (tcp, syn_ack) =
+            Ends::listen(Config::default()).recv_syn(REMOTE, Syn::try_from(syn).unwrap(), ENDS.iss, NOW);
+        (tcp, syn_ack.into())
+    }
+
+    #[test]
+    fn window_scale_is_only_answered_and_never_applied_to_the_syn_ack() {
+        let (_, syn_ack) = answered(Options { mss: None, window_scale: Some(0) });
+        assert_eq!((syn_ack.options.window_scale, syn_ack.wnd), (Some(3), u16::MAX));
+        assert_eq!(answered(Options::default()).1.options.window_scale, None);
+    }
+
+    #[test]
+    fn window_scale_above_14_is_used_as_14() {
+        for (shift, used) in [(1, 1), (14, 14), (15, 14), (255, 14)] {
+            let (tcp, _) = answered(Options { mss: None, window_scale: Some(shift) });
+            let Reaction::Acceptable(super::super::SynReceivedVerdict::Acked(proof)) = tcp.judge(ENDS.ack(), NOW)
+            else {
+                panic!("the handshake's ACK is acceptable");
+            };
+            assert_eq!(tcp.established(proof, NOW).status().snd_wnd, 65_535 << used);
+        }
+    }
+
+    #[test]
+    fn mss_is_that_of_the_peer_within_reason() {
+        for (mss, used) in [(None, 536), (Some(0), 536), (Some(1), 48), (Some(500), 500), (Some(9000), 1460)] {
+            assert_eq!(answered(Options { mss, window_scale: None }).0.status().mss, used);
+        }
+    }
+
+    #[test]
+    fn states_print_their_names() {
+        assert_eq!(TcpClosed::default().to_string(), "CLOSED");
+        assert_eq!(Ends::listen(Config::default()).to_string(), "LISTEN");
+        assert_eq!(ENDS.syn_sent(Config::default()).to_string(), "SYN-SENT");
+        assert_eq!(ENDS.syn_received(Config::default()).to_string(), "SYN-RECEIVED");
+        let names = ENDS.synchronized().map(|tcp| tcp.status().state);
+        let expected = ["ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT"];
+        assert_eq!(names, expected);
+    }
+}

@@ -391,3 +391,264 @@ fn cut_text(segment: &mut Segment, limit: SeqNum) {
     let keep = if segment.seq.is_before(limit) { offset(limit, segment.seq) } else { 0 };
     segment.payload.truncate(keep);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_millis_const(1000);
+    const DELAY: Duration = Duration::from_millis(40);
+
+    /// Numbers before which RCV.NXT begins: far from the wrap and around it.
+    const BASES: [SeqNum; 3] = [SeqNum::new(5000), SeqNum::new(u32::MAX), SeqNum::new(u32::MAX - 9)];
+
+    /// A receiver with a buffer of so many octets, announced in full.
+    fn receiver(irs: SeqNum, buff_bytes: usize) -> Receiver {
+        let scale = Scale { shift: 0, storage_bytes: buff_bytes };
+        let mut rcv = Receiver::new(irs, ReceiverConfig { buff_bytes, scale, mss: 10, delayed_ack: DELAY });
+        rcv.acknowledge_syn();
+        rcv
+    }
+
+    /// A segment this far past RCV.NXT at the start.
+    fn segment(irs: SeqNum, offset: u32, text: &[u8], control: Control) -> Segment {
+        Segment { seq: irs + 1 + offset, payload: text.to_vec(), control, ..Segment::default() }
+    }
+
+    impl Receiver {
+        fn arrives(&mut self, mut segment: Segment) {
+            let trim = self.trim(&mut segment);
+            self.take(segment, trim, NOW);
+        }
+    }
+
+    /// What is left of a segment: offset, text and FIN.
+    fn trimmed(rcv: &Receiver, mut segment: Segment) -> (u32, Vec<u8>, bool, Trim) {
+        let trim = rcv.trim(&mut segment);
+        (segment.seq.distance_from(rcv.irs + 1), segment.payload.clone(), segment.control.fin(), trim)
+    }
+
+    #[test]
+    fn both_ends_are_trimmed_to_the_window() {
+        for irs in BASES {
+            let mut rcv = receiver(irs, 10);
+            rcv.arrives(segment(irs, 0, b"ab", Control::NONE));
+            let of = |offset, text: &[u8], control| trimmed(&rcv, segment(irs, offset, text, control));
+            // The window is 2 to 9.
+            assert_eq!(of(0, b"abc", Control::NONE), (2, b"c".to_vec(), false, Trim::Cut));
+            assert_eq!(of(2, b"cdefghij", Control::NONE), (2, b"cdefghij".to_vec(), false, Trim::Whole));
+            assert_eq!(of(2, b"cdefghijk", Control::NONE), (2, b"cdefghij".to_vec(), false, Trim::Cut));
+            assert_eq!(of(1, b"bcdefghijk", Control::NONE), (2, b"cdefghij".to_vec(), false, Trim::Cut));
+            assert_eq!(of(9, b"jk", Control::NONE), (9, b"j".to_vec(), false, Trim::Cut));
+        }
+    }
+
+    #[test]
+    fn fin_is_trimmed_when_it_lies_outside() {
+        for irs in BASES {
+            let mut rcv = receiver(irs, 10);
+            rcv.arrives(segment(irs, 0, b"ab", Control::NONE));
+            let of = |offset, text: &[u8]| trimmed(&rcv, segment(irs, offset, text, Control::FIN));
+            assert_eq!(of(2, b"cdefghi"), (2, b"cdefghi".to_vec(), true, Trim::Whole));
+            assert_eq!(of(2, b"cdefghij"), (2, b"cdefghij".to_vec(), false, Trim::Cut));
+            assert_eq!(of(9, b""), (9, b"".to_vec(), true, Trim::Whole));
+            assert_eq!(of(10, b""), (10, b"".to_vec(), false, Trim::Cut));
+            // An old FIN, and one that is just not old.
+            assert_eq!(of(0, b"a"), (2, b"".to_vec(), false, Trim::Cut));
+            assert_eq!(of(0, b"ab"), (2, b"".to_vec(), true, Trim::Cut));
+        }
+    }
+
+    #[test]
+    fn shld_31_text_out_of_order_is_held_and_delivered_in_order() {
+        for irs in BASES {
+            let mut rcv = receiver(irs, 100);
+            for (offset, text) in [(6, &b"world"[..]), (2, b"llo"), (4, b"o w"), (0, b"h")] {
+                rcv.arrives(segment(irs, offset, text, Control::NONE));
+            }
+            assert_eq!(rcv.deliver(100), b"h");
+            rcv.arrives(segment(irs, 0, b"hello", Control::NONE));
+            assert_eq!(rcv.deliver(4), b"ello");
+            assert_eq!(rcv.deliver(100), b" world");
+            assert_eq!(rcv.rcv_nxt(), irs + 12);
+        }
+    }
+
+    #[test]
+    fn more_ranges_than_there_is_room_for_are_dropped_and_come_again() {
+        let irs = BASES[0];
+        let mut rcv = receiver(irs, 1000);
+        for offset in 1..100 {
+            rcv.arrives(segment(irs, offset * 2, b"x", Control::NONE));
+        }
+        for offset in 0..100 {
+            rcv.arrives(segment(irs, offset * 2, b"xy", Control::NONE));
+        }
+        assert_eq!(rcv.deliver(1000), b"xy".repeat(100));
+    }
+
+    #[test]
+    fn text_goes_round_the_end_of_the_storage() {
+        let irs = BASES[1];
+        let mut rcv = receiver(irs, 10);
+        let mut sent = 0;
+        for round in 0..50_u32 {
+            let text: Vec<u8> = (0..7).map(|octet| u8::try_from((sent + octet) % 251).unwrap()).collect();
+            rcv.arrives(segment(irs, sent + 3, &text[3..], Control::NONE));
+            rcv.arrives(segment(irs, sent, &text[..3], Control::NONE));
+            assert_eq!(rcv.deliver(100), text, "round {round}");
+            sent += 7;
+            rcv.acknowledge();
+        }
+    }
+
+    #[test]
+    fn stream_finishes_when_all_before_the_fin_is_there() {
+        for irs in BASES {
+            let mut rcv = receiver(irs, 100);
+            let fin = |offset, text: &[u8]| segment(irs, offset, text, Control::FIN);
+            assert!(rcv.would_finish(&fin(0, b"")));
+            assert!(rcv.would_finish(&fin(0, b"abc")));
+            assert!(!rcv.would_finish(&fin(1, b"abc")));
+            rcv.arrives(fin(5, b"f"));
+            assert!(!rcv.is_finished());
+            // What claims to lie past the FIN is none of the stream.
+            assert_eq!(trimmed(&rcv, segment(irs, 5, b"fgh", Control::NONE)).1, b"f");
+            let missing = |text: &[u8]| segment(irs, 0, text, Control::NONE);
+            assert!(!rcv.would_finish(&missing(b"abcd")));
+            assert!(rcv.would_finish(&missing(b"abcde")));
+            rcv.arrives(missing(b"abcd"));
+            assert!(!rcv.is_finished());
+            rcv.arrives(segment(irs, 4, b"e", Control::NONE));
+            assert!(rcv.is_finished());
+            assert_eq!((rcv.rcv_nxt(), rcv.deliver(100)), (irs + 8, b"abcdef".to_vec()));
+        }
+    }
+
+    #[test]
+    fn what_would_finish_does() {
+        let irs = BASES[0];
+        let mut random = 12345_u32;
+        let mut next = |below: u32| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) % below
+        };
+        for _ in 0..2000 {
+            let mut rcv = receiver(irs, 30);
+            for _ in 0..20 {
+                let control = if next(3) == 0 { Control::FIN } else { Control::NONE };
+                let (offset, len) = (next(12), next(6));
+                let mut segment = segment(irs, offset, &vec![7; usize::try_from(len).unwrap()], control);
+                rcv.trim(&mut segment);
+                let expected = rcv.would_finish(&segment);
+                let before = rcv.is_finished();
+                rcv.arrives(segment.clone());
+                assert_eq!(rcv.is_finished(), before || expected, "{segment:?} {rcv:?}");
+                rcv.deliver(3);
+            }
+        }
+    }
+
+    #[test]
+    fn fin_before_text_that_is_here_is_believed_only_in_its_turn() {
+        let irs = BASES[0];
+        let mut rcv = receiver(irs, 100);
+        rcv.arrives(segment(irs, 5, b"fgh", Control::NONE));
+        rcv.arrives(segment(irs, 3, b"d", Control::FIN));
+        rcv.arrives(segment(irs, 0, b"abcde", Control::NONE));
+        assert!(!rcv.is_finished());
+        rcv.arrives(segment(irs, 12, b"no", Control::NONE));
+        rcv.arrives(segment(irs, 8, b"i", Control::FIN));
+        assert!(rcv.is_finished());
+        assert_eq!(rcv.deliver(100), b"abcdefghi");
+    }
+
+    #[test]
+    fn after_the_fin_there_is_neither_text_nor_fin() {
+        let irs = BASES[0];
+        let mut rcv = receiver(irs, 100);
+        rcv.arrives(segment(irs, 0, b"a", Control::FIN));
+        rcv.acknowledge();
+        rcv.arrives(segment(irs, 2, b"more", Control::FIN));
+        assert_eq!((rcv.rcv_nxt(), rcv.readable()), (irs + 3, 1));
+        assert!(!rcv.ack_is_due(NOW + DELAY));
+    }
+
+    #[test]
+    fn shld_18_ack_for_text_in_order_waits() {
+        let irs = BASES[0];
+        let mut rcv = receiver(irs, 100);
+        rcv.arrives(segment(irs, 0, b"a", Control::NONE));
+        assert!(!rcv.ack_is_due(NOW));
+        assert_eq!(rcv.ack_deadline(), Some(NOW + DELAY));
+        assert!(!rcv.ack_is_due(NOW + (DELAY - Duration::from_micros(1))));
+        assert!(rcv.ack_is_due(NOW + DELAY));
+        rcv.acknowledge();
+        assert!(!rcv.ack_is_due(NOW + DELAY));
+        assert_eq!(rcv.ack_deadline(), None);
+    }
+
+    #[test]
+    fn shld_19_second_segment_is_acknowledged_at_once() {
+        let irs = BASES[0];
+        let mut rcv = receiver(irs, 100);
+        rcv.arrives(segment(irs, 0, b"a", Control::NONE));
+        rcv.arrives(segment(irs, 1, b"b", Control::NONE));
+        assert!(rcv.ack_is_due(NOW));
+    }
+
+    #[test]
+    fn out_of_order_gap_filling_cut_and_last_segments_are_acknowledged_at_once() {
+        let irs = BASES[0];
+        let mut rcv = receiver(irs, 20);
+        for (offset, text, control) in [
+            (2, &b"c"[..], Control::NONE),
+            (4, b"e", Control::NONE),
+            (0, b"ab", Control::NONE),
+            (3, b"d", Control::NONE),
+            (3, b"def", Control::NONE),
+            (6, &[1; 20], Control::NONE),
+        ] {
+            rcv.arrives(segment(irs, offset, text, control));
+            assert!(rcv.ack_is_due(NOW), "{offset} {text:?}");
+            rcv.acknowledge();
+        }
+        rcv.deliver(20);
+        rcv.acknowledge();
+        rcv.arrives(segment(irs, 20, b"", Control::FIN));
+        assert!(rcv.ack_is_due(NOW));
+    }
+
+    #[test]
+    fn segment_without_text_owes_nothing() {
+        let irs = BASES[0];
+        let mut rcv = receiver(irs, 20);
+        rcv.arrives(segment(irs, 0, b"", Control::ACK));
+        rcv.arrives(segment(irs, 5, b"", Control::ACK));
+        assert!(!rcv.ack_is_due(NOW + DELAY));
+    }
+
+    #[test]
+    fn reader_that_makes_room_owes_an_announcement_once_it_is_worthwhile() {
+        let irs = BASES[0];
+        let mut rcv = receiver(irs, 100);
+        rcv.arrives(segment(irs, 0, &[1; 100], Control::NONE));
+        assert_eq!(rcv.acknowledge(), (irs + 101, 0));
+        rcv.deliver(9);
+        assert!(!rcv.ack_is_due(NOW));
+        rcv.deliver(1);
+        assert!(rcv.ack_is_due(NOW));
+        assert_eq!(rcv.acknowledge(), (irs + 101, 10));
+    }
+
+    #[test]
+    fn a_verdict_that_is_out_of_date_does_no_harm() {
+        let irs = BASES[0];
+        let mut rcv = receiver(irs, 100);
+        rcv.take(segment(irs, 0, b"hello", Control::NONE), Trim::Whole, NOW);
+        rcv.take(segment(irs, 0, b"hello", Control::NONE), Trim::Whole, NOW);
+        rcv.take(segment(irs, 3, b"lo wor", Control::NONE), Trim::Whole, NOW);
+        rcv.take(segment(irs, 90, &[1; 50], Control::FIN), Trim::Whole, NOW);
+        assert_eq!(rcv.deliver(100), b"hello wor");
+    }
+}

@@ -176,3 +176,173 @@ impl Tcp<SynReceived> {
         TcpListen::again(self.tcb.local, self.tcb.config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use smoltcp::time::Duration;
+
+    use super::super::testing::{BASES, ENDS, Ends, Judge, Kind, NOW, REMOTE, WND, segment, text};
+    use super::super::{Config, Due, Status};
+    use super::*;
+    use crate::smol_channel::Syn;
+
+    fn established(tcp: Tcp<SynReceived>, segment: Segment) -> Tcp<Established> {
+        let Reaction::Acceptable(SynReceivedVerdict::Acked(proof)) = tcp.judge(segment, NOW) else {
+            panic!("it acknowledges our SYN");
+        };
+        tcp.established(proof, NOW)
+    }
+
+    #[test]
+    fn sequence_numbers_are_checked_first() {
+        for ends in BASES {
+            let tcp = ends.syn_received(Config::default());
+            let Status { rcv_nxt, rcv_wnd, snd_nxt, .. } = tcp.status();
+            assert_eq!((rcv_nxt, rcv_wnd), (ends.irs + 1, WND));
+            assert_eq!(tcp.kind(segment(rcv_nxt - 1, snd_nxt, Control::ACK)), Kind::Ack);
+            assert_eq!(tcp.kind(segment(rcv_nxt + (rcv_wnd - 1), snd_nxt, Control::ACK)), Kind::Acceptable);
+            assert_eq!(tcp.kind(segment(rcv_nxt + rcv_wnd, snd_nxt, Control::ACK)), Kind::Ack);
+        }
+    }
+
+    #[test]
+    fn rst_is_obeyed_at_rcv_nxt_only() {
+        for ends in BASES {
+            let tcp = ends.syn_received(Config::default());
+            let rst = |seq| tcp.kind(segment(seq, ends.iss, Control::RST));
+            assert_eq!(rst(ends.irs), Kind::Silence);
+            assert_eq!(rst(ends.irs + 1), Kind::Reset);
+            assert_eq!(rst(ends.irs + 2), Kind::Ack);
+            assert_eq!(rst(ends.irs + WND), Kind::Ack);
+            assert_eq!(rst(ends.irs + 1 + WND), Kind::Silence);
+        }
+    }
+
+    #[test]
+    fn syn_in_the_window_leads_back_to_listen() {
+        let tcp = ENDS.syn_received(Config::default());
+        let syn = segment(ENDS.irs + 1, ENDS.iss, Control::SYN);
+        assert!(matches!(tcp.judge(syn, NOW), Reaction::Acceptable(SynReceivedVerdict::Restart(_))));
+        assert_eq!(tcp.origin(), Origin::Passive);
+        assert_eq!(tcp.listen().to_string(), "LISTEN");
+    }
+
+    #[test]
+    fn the_same_syn_again_is_answered_with_an_ack_and_then_the_syn_ack() {
+        let mut tcp = ENDS.syn_received(Config::default());
+        let Reaction::NotAcceptable(syn, Answer::Ack) = tcp.judge(ENDS.syn().into(), NOW) else {
+            panic!("an ACK is owed");
+        };
+        let ack = Segment::from(tcp.challenge(&syn, NOW));
+        assert_eq!((ack.seq, ack.ack, ack.control), (ENDS.iss + 1, ENDS.irs + 1, Control::ACK));
+        assert_eq!(tcp.poll(NOW), Poll::Now(SynReceivedDue::Retransmit));
+        assert_eq!(tcp.retransmit(NOW).segment().seq, ENDS.iss);
+        assert_eq!(tcp.poll(NOW), Poll::At(NOW + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn segment_without_ack_is_dropped() {
+        let tcp = ENDS.syn_received(Config::default());
+        assert_eq!(tcp.kind(segment(ENDS.irs + 1, ENDS.iss + 1, Control::NONE)), Kind::Silence);
+        assert_eq!(tcp.kind(segment(ENDS.irs + 1, ENDS.iss + 1, Control::FIN)), Kind::Silence);
+    }
+
+    #[test]
+    fn bad_acknowledgement_is_refused_with_its_own_number() {
+        for ends in BASES {
+            let tcp = ends.syn_received(Config::default());
+            for (ack, expected) in [(0, Kind::Rst), (1, Kind::Acceptable), (2, Kind::Rst), (0x8000_0000, Kind::Rst)] {
+                let segment = segment(ends.irs + 1, ends.iss + ack, Control::ACK);
+                assert_eq!(tcp.kind(segment.clone()), expected, "{ack}");
+                let rst = Segment::from(tcp.refuse(&segment));
+                assert_eq!((rst.seq, rst.control), (ends.iss + ack, Control::RST));
+            }
+        }
+    }
+
+    #[test]
+    fn text_with_the_handshake_ack_is_taken() {
+        let mut tcp = established(ENDS.syn_received(Config::default()), text(ENDS.irs + 1, ENDS.iss + 1, b"hello"));
+        assert_eq!(tcp.deliver(100), b"hello");
+        assert_eq!(tcp.status().rcv_nxt, ENDS.irs + 6);
+    }
+
+    #[test]
+    fn text_after_a_lost_handshake_ack_is_held() {
+        let mut tcp = established(ENDS.syn_received(Config::default()), text(ENDS.irs + 3, ENDS.iss + 1, b"llo"));
+        assert_eq!(tcp.readable(), 0);
+        tcp.arrives(text(ENDS.irs + 1, ENDS.iss + 1, b"he"), NOW);
+        assert_eq!(tcp.deliver(100), b"hello");
+    }
+
+    /// A connection whose SYN came with text.
+    fn with_early_text(ends: Ends, payload: &[u8]) -> Tcp<SynReceived> {
+        let syn = Segment { payload: payload.to_vec(), ..ends.syn().into() };
+        let (tcp, syn_ack) =
+            Ends::listen(Config::default()).recv_syn(REMOTE, Syn::try_from(syn).unwrap(), ends.iss, NOW);
+        assert_eq!(syn_ack.segment().ack, ends.irs + 1);
+        tcp
+    }
+
+    #[test]
+    fn text_in_the_syn_is_delivered_after_the_handshake() {
+        for ends in BASES {
+            // The peer counts its text as sent, or sends it again.
+            for (seq, payload) in
+                [(6, &b""[..]), (1, b""), (1, b"hello"), (1, b"hel"), (6, b" world"), (4, b"lo world")]
+            {
+                let tcp = with_early_text(ends, b"hello");
+                let mut tcp = established(tcp, text(ends.irs + seq, ends.iss + 1, payload));
+                let all = if payload.ends_with(b"world") { &b"hello world"[..] } else { b"hello" };
+                assert_eq!(tcp.deliver(100), all, "{seq} {payload:?}");
+                assert_eq!(tcp.poll(NOW), Poll::Now(Due::Segment));
+                assert_eq!(tcp.transmit(NOW).segment().ack, ends.irs + 1 + u32::try_from(all.len()).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn fin_with_the_handshake_ack_leads_to_close_wait() {
+        for ends in BASES {
+            for (tcp, fin) in [
+                (ends.syn_received(Config::default()), Segment { payload: b"hello".to_vec(), ..ends.fin() }),
+                (with_early_text(ends, b"hello"), Segment { seq: ends.irs + 6, ..ends.fin() }),
+            ] {
+                let Reaction::Acceptable(SynReceivedVerdict::Finished(proof)) = tcp.judge(fin, NOW) else {
+                    panic!("it completes the peer's stream");
+                };
+                let mut tcp = tcp.close_wait(proof, NOW);
+                assert_eq!(tcp.deliver(100), b"hello");
+                assert!(tcp.drained());
+                assert_eq!(tcp.transmit(NOW).segment().ack, ends.irs + 7);
+            }
+        }
+    }
+
+    #[test]
+    fn must_22_syn_ack_is_sent_again_with_backoff_until_syn_r2() {
+        let mut tcp = ENDS.syn_received(Config::default());
+        let (mut now, mut times) = (NOW, Vec::new());
+        loop {
+            match tcp.poll(now) {
+                Poll::Now(SynReceivedDue::Retransmit) => {
+                    let again = Segment::from(tcp.retransmit(now));
+                    assert_eq!((again.seq, again.ack, again.options.mss), (ENDS.iss, ENDS.irs + 1, Some(1460)));
+                    times.push((now - NOW).secs());
+                }
+                Poll::Now(SynReceivedDue::GiveUp) => break,
+                Poll::At(at) => now = at,
+                Poll::Never => panic!("the SYN,ACK is outstanding"),
+            }
+        }
+        assert_eq!((times, now - NOW), (vec![1, 3, 7, 15, 31, 63, 123], Duration::from_secs(180)));
+    }
+
+    #[test]
+    fn lost_syn_ack_costs_the_initial_window_and_leaves_an_rto_of_three_seconds() {
+        let mut tcp = ENDS.syn_received(Config::default());
+        let _again = tcp.retransmit(NOW + Duration::from_secs(1));
+        let status = established(tcp, ENDS.ack()).status();
+        assert_eq!((status.cwnd, status.rto), (1460, Duration::from_secs(3)));
+    }
+}

@@ -121,3 +121,108 @@ impl Tcp<SynSent> {
         (tcp, syn_ack)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use smoltcp::time::Duration;
+
+    use super::super::testing::{BASES, ENDS, Ends, Judge, Kind, NOW, segment, text};
+    use super::super::{Config, Due, SynReceivedVerdict};
+    use super::*;
+
+    fn syn_ack(ends: Ends) -> Segment {
+        segment(ends.irs, ends.iss + 1, Control::SYN | Control::ACK)
+    }
+
+    fn established(segment: Segment) -> Tcp<Established> {
+        let tcp = ENDS.syn_sent(Config::default());
+        let Reaction::Acceptable(SynSentVerdict::Answered(proof)) = tcp.judge(segment, NOW) else {
+            panic!("it answers our SYN");
+        };
+        tcp.established(proof, NOW)
+    }
+
+    #[test]
+    fn only_an_acknowledgement_of_our_syn_is_acceptable() {
+        for ends in BASES {
+            let tcp = ends.syn_sent(Config::default());
+            for control in [Control::ACK, Control::ACK | Control::SYN, Control::ACK | Control::FIN] {
+                assert_eq!(tcp.kind(segment(ends.irs, ends.iss, control)), Kind::Rst);
+                assert_eq!(tcp.kind(segment(ends.irs, ends.iss + 2, control)), Kind::Rst);
+            }
+            assert_eq!(tcp.kind(syn_ack(ends)), Kind::Acceptable);
+            assert_eq!(tcp.kind(segment(ends.irs, ends.iss + 1, Control::ACK)), Kind::Silence);
+            assert_eq!(tcp.kind(segment(ends.irs, ends.iss + 1, Control::NONE)), Kind::Silence);
+            assert_eq!(tcp.kind(segment(ends.irs, ends.iss + 1, Control::FIN)), Kind::Silence);
+        }
+    }
+
+    #[test]
+    fn rst_counts_with_an_acceptable_acknowledgement_only() {
+        for ends in BASES {
+            let tcp = ends.syn_sent(Config::default());
+            assert_eq!(tcp.kind(segment(ends.irs, ends.iss, Control::RST)), Kind::Silence);
+            for (ack, expected) in [(0, Kind::Silence), (1, Kind::Reset), (2, Kind::Silence)] {
+                assert_eq!(tcp.kind(segment(ends.irs, ends.iss + ack, Control::RST | Control::ACK)), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn syn_ack_is_acknowledged_at_once() {
+        let mut tcp = established(syn_ack(ENDS));
+        assert_eq!(tcp.poll(NOW), Poll::Now(Due::Segment));
+        let ack = Segment::from(tcp.transmit(NOW));
+        assert_eq!((ack.seq, ack.ack, ack.control), (ENDS.iss + 1, ENDS.irs + 1, Control::ACK));
+        assert_eq!(tcp.poll(NOW), Poll::Never);
+    }
+
+    #[test]
+    fn text_in_the_syn_ack_is_taken_and_its_fin_is_not() {
+        let control = Control::SYN | Control::ACK | Control::FIN;
+        let mut tcp = established(Segment { control, ..text(ENDS.irs, ENDS.iss + 1, b"hello") });
+        assert_eq!(tcp.deliver(100), b"hello");
+        assert_eq!(tcp.transmit(NOW).segment().ack, ENDS.irs + 6);
+    }
+
+    #[test]
+    fn must_10_simultaneous_open() {
+        let tcp = ENDS.syn_sent(Config::default());
+        let Reaction::Acceptable(SynSentVerdict::Crossed(proof)) = tcp.judge(ENDS.syn().into(), NOW) else {
+            panic!("the SYNs have crossed");
+        };
+        let (mut tcp, syn_ack_of_ours) = tcp.syn_received(proof, NOW);
+        let ours = Segment::from(syn_ack_of_ours);
+        assert_eq!((ours.seq, ours.ack), (ENDS.iss, ENDS.irs + 1));
+        assert_eq!(tcp.origin(), Origin::Active);
+        // The peer's SYN,ACK begins below RCV.NXT: it is answered with an ACK, which the peer takes for its handshake.
+        let Reaction::NotAcceptable(theirs, Answer::Ack) = tcp.judge(syn_ack(ENDS), NOW) else {
+            panic!("an ACK is owed");
+        };
+        let ack = Segment::from(tcp.challenge(&theirs, NOW));
+        assert_eq!((ack.seq, ack.ack), (ENDS.iss + 1, ENDS.irs + 1));
+        let Reaction::Acceptable(SynReceivedVerdict::Acked(proof)) = tcp.judge(ENDS.ack(), NOW) else {
+            panic!("the handshake is complete");
+        };
+        assert_eq!(tcp.established(proof, NOW).status().snd_una, ENDS.iss + 1);
+    }
+
+    #[test]
+    fn must_23_syn_is_sent_again_for_three_minutes() {
+        let mut tcp = ENDS.syn_sent(Config::default());
+        let (mut now, mut times) = (NOW, Vec::new());
+        loop {
+            match tcp.poll(now) {
+                Poll::Now(SynSentDue::Retransmit) => {
+                    assert_eq!(tcp.retransmit(now).segment().seq, ENDS.iss);
+                    times.push((now - NOW).secs());
+                }
+                Poll::Now(SynSentDue::GiveUp) => break,
+                Poll::At(at) => now = at,
+                Poll::Never => panic!("the SYN is outstanding"),
+            }
+        }
+        assert_eq!(times, [1, 3, 7, 15, 31, 63, 123]);
+        assert_eq!(now - NOW, Duration::from_secs(180));
+    }
+}

@@ -78,3 +78,81 @@ impl Tcp<TimeWait> {
         self.tcb.ack()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use smoltcp::time::Duration;
+
+    use super::super::Config;
+    use super::super::testing::{BASES, ENDS, Judge, Kind, NOW, segment, text};
+    use super::*;
+
+    const FIN: Control = Control::ACK.with(Control::FIN);
+    const TWO_MSL: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn must_13_it_lasts_2_msl() {
+        let tcp = ENDS.time_wait(Config::default());
+        assert_eq!(tcp.poll(NOW), Poll::At(NOW + TWO_MSL));
+        assert_eq!(tcp.poll(NOW + TWO_MSL), Poll::Now(TimeWaitDue::Expired));
+    }
+
+    #[test]
+    fn fin_that_led_here_is_acknowledged_at_once() {
+        let tcp = ENDS.fin_wait_2(Config::default());
+        let fin = segment(ENDS.irs + 1, ENDS.iss + 2, FIN);
+        let Reaction::Acceptable(super::super::FinWait2Verdict::Finishes(proof)) = tcp.judge(fin, NOW) else {
+            panic!("the FIN is in order");
+        };
+        let mut tcp = tcp.time_wait(proof, NOW);
+        assert_eq!(tcp.poll(NOW), Poll::Now(TimeWaitDue::Segment));
+        let ack = Segment::from(tcp.transmit(NOW));
+        assert_eq!((ack.seq, ack.ack), (ENDS.iss + 2, ENDS.irs + 2));
+    }
+
+    #[test]
+    fn fin_again_is_acknowledged_and_restarts_2_msl() {
+        for ends in BASES {
+            let mut tcp = ends.time_wait(Config::default());
+            let later = NOW + Duration::from_secs(10);
+            let fin = segment(ends.irs + 1, ends.iss + 2, FIN);
+            assert_eq!(tcp.kind(fin.clone()), Kind::Ack);
+            assert_eq!(tcp.challenge(&fin, later).segment().ack, ends.irs + 2);
+            assert_eq!(tcp.poll(later), Poll::At(later + TWO_MSL));
+            // With its text it is the same FIN; one octet earlier or later it is none that we know.
+            let with_text = Segment { control: FIN, ..text(ends.irs - 1, ends.iss + 2, b"ab") };
+            let _ack = tcp.challenge(&with_text, later + TWO_MSL / 2);
+            assert_eq!(tcp.poll(later), Poll::At(later + TWO_MSL / 2 + TWO_MSL));
+            for seq in [ends.irs, ends.irs + 2] {
+                let _ack = tcp.challenge(&segment(seq, ends.iss + 2, FIN), later + TWO_MSL);
+                assert_eq!(tcp.poll(later), Poll::At(later + TWO_MSL / 2 + TWO_MSL));
+            }
+        }
+    }
+
+    #[test]
+    fn old_text_is_acknowledged_without_a_restart() {
+        let mut tcp = ENDS.time_wait(Config::default());
+        let old = text(ENDS.irs - 9, ENDS.iss + 2, b"old");
+        assert_eq!(tcp.kind(old.clone()), Kind::Ack);
+        let _ack = tcp.challenge(&old, NOW + Duration::from_secs(10));
+        assert_eq!(tcp.poll(NOW), Poll::At(NOW + TWO_MSL));
+    }
+
+    #[test]
+    fn may_2_syn_reopens_only_past_all_that_was_received() {
+        for ends in BASES {
+            let tcp = ends.time_wait(Config::default());
+            let rcv_nxt = ends.irs + 2;
+            let syn = |seq, control| tcp.kind(segment(seq, ends.iss + 2, control));
+            assert_eq!(syn(rcv_nxt - 1, Control::SYN), Kind::Ack);
+            assert_eq!(syn(rcv_nxt, Control::SYN), Kind::Ack);
+            assert_eq!(syn(rcv_nxt + 1, Control::SYN), Kind::Acceptable);
+            assert_eq!(syn(rcv_nxt + 1, Control::SYN | Control::ECE | Control::CWR), Kind::Acceptable);
+            assert_eq!(syn(rcv_nxt + 0x7fff_ffff, Control::SYN), Kind::Acceptable);
+            assert_eq!(syn(rcv_nxt - 0x7fff_ffff, Control::SYN), Kind::Ack);
+            assert_eq!(syn(rcv_nxt + 1, Control::SYN | Control::FIN), Kind::Ack);
+            assert_eq!(syn(rcv_nxt + 1, Control::SYN | Control::ACK), Kind::Ack);
+        }
+    }
+}

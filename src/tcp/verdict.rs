@@ -196,3 +196,161 @@ impl Tcb {
 fn is_throttled(segment: &Segment) -> bool {
     segment.control.syn() || segment.control.rst() || segment.seg_len() == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::super::segment::Control;
+    use super::super::seq::SeqNum;
+    use super::super::testing::{BASES, ENDS, Judge, Kind, NOW, WND, segment, text};
+    use super::*;
+
+    /// The kind of a segment with this SEQ, SEG.LEN octets of text and otherwise nothing to object to.
+    fn at(tcp: &dyn Judge, seq: SeqNum, seg_len: usize) -> Kind {
+        tcp.kind(text(seq, tcp.status().snd_una, &vec![0; seg_len]))
+    }
+
+    #[test]
+    fn sequence_numbers_are_checked_in_every_state_before_all_else() {
+        for ends in BASES {
+            for tcp in ends.synchronized() {
+                let (tcp, status) = (tcp.as_ref(), tcp.status());
+                let (left, right) = (status.rcv_nxt, status.rcv_nxt + status.rcv_wnd);
+                // TIME-WAIT has nothing to accept; what is in its window meets silence.
+                let fine = if status.state == "TIME-WAIT" { Kind::Silence } else { Kind::Acceptable };
+                assert_eq!(at(tcp, left - 1, 0), Kind::Ack, "{status:?}");
+                assert_eq!(at(tcp, left, 0), fine, "{status:?}");
+                assert_eq!(at(tcp, right - 1, 0), fine, "{status:?}");
+                assert_eq!(at(tcp, right, 0), Kind::Ack, "{status:?}");
+                assert_eq!(at(tcp, left - 10, 10), Kind::Ack, "{status:?}");
+                assert_eq!(at(tcp, left - 10, 11), fine, "{status:?}");
+                assert_eq!(at(tcp, right - 1, 10), fine, "{status:?}");
+                assert_eq!(at(tcp, right, 10), Kind::Ack, "{status:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn rst_is_obeyed_at_rcv_nxt_challenged_in_the_window_and_ignored_outside_in_every_state() {
+        for ends in BASES {
+            for tcp in ends.synchronized() {
+                let status = tcp.status();
+                let right = status.rcv_nxt + status.rcv_wnd;
+                for control in [Control::RST, Control::RST | Control::ACK] {
+                    let rst = |seq| tcp.kind(segment(seq, status.snd_nxt, control));
+                    assert_eq!(rst(status.rcv_nxt - 1), Kind::Silence, "{status:?}");
+                    assert_eq!(rst(status.rcv_nxt), Kind::Reset, "{status:?}");
+                    assert_eq!(rst(status.rcv_nxt + 1), Kind::Ack, "{status:?}");
+                    assert_eq!(rst(right - 1), Kind::Ack, "{status:?}");
+                    assert_eq!(rst(right), Kind::Silence, "{status:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shld_2_rst_may_carry_text() {
+        for tcp in ENDS.synchronized() {
+            let status = tcp.status();
+            let rst = |seq| Segment { control: Control::RST, ..text(seq, status.snd_nxt, b"why") };
+            assert_eq!(tcp.kind(rst(status.rcv_nxt)), Kind::Reset, "{status:?}");
+            // Its text reaches into the window, but what counts is where it begins.
+            assert_eq!(tcp.kind(rst(status.rcv_nxt - 1)), Kind::Silence, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn rst_with_syn_or_bad_acknowledgement_is_a_rst() {
+        for tcp in ENDS.synchronized() {
+            let status = tcp.status();
+            let control = Control::RST | Control::SYN | Control::ACK;
+            assert_eq!(tcp.kind(segment(status.rcv_nxt, status.snd_nxt + 9, control)), Kind::Reset);
+        }
+    }
+
+    #[test]
+    fn syn_is_challenged_wherever_it_lies_in_every_state() {
+        for ends in BASES {
+            for tcp in ends.synchronized() {
+                let status = tcp.status();
+                let offsets = [0, 1, status.rcv_wnd - 1, status.rcv_wnd, 0x4000_0000];
+                for control in [Control::SYN, Control::SYN | Control::ACK] {
+                    for seq in offsets.map(|offset| status.rcv_nxt + offset) {
+                        let reopens = status.state == "TIME-WAIT" && !control.ack() && seq != status.rcv_nxt;
+                        let expected = if reopens { Kind::Acceptable } else { Kind::Ack };
+                        assert_eq!(tcp.kind(segment(seq, status.snd_nxt, control)), expected, "{seq} {status:?}");
+                    }
+                    assert_eq!(tcp.kind(segment(status.rcv_nxt - 1, status.snd_nxt, control)), Kind::Ack);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn segment_without_ack_is_dropped_in_every_state() {
+        for tcp in ENDS.synchronized() {
+            let status = tcp.status();
+            for control in [Control::NONE, Control::PSH, Control::FIN, Control::URG] {
+                assert_eq!(tcp.kind(segment(status.rcv_nxt, status.snd_nxt, control)), Kind::Silence, "{status:?}");
+                // First the sequence number, then the ACK bit.
+                assert_eq!(tcp.kind(segment(status.rcv_nxt - 2, status.snd_nxt, control)), Kind::Ack, "{status:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn may_12_acknowledgements_from_una_less_the_largest_window_to_nxt_are_accepted() {
+        for ends in BASES {
+            for tcp in ends.synchronized() {
+                let status = tcp.status();
+                let fine = if status.state == "TIME-WAIT" { Kind::Silence } else { Kind::Acceptable };
+                let ack = |number| tcp.kind(segment(status.rcv_nxt, number, Control::ACK));
+                assert_eq!(ack(status.snd_una - WND - 1), Kind::Ack, "{status:?}");
+                assert_eq!(ack(status.snd_una - WND), fine, "{status:?}");
+                assert_eq!(ack(status.snd_una), fine, "{status:?}");
+                assert_eq!(ack(status.snd_nxt), fine, "{status:?}");
+                assert_eq!(ack(status.snd_nxt + 1), Kind::Ack, "{status:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn must_66_ack_and_rst_count_while_the_window_is_zero() {
+        let mut tcp = ENDS.established(Config { rcv_buff_bytes: 10, ..Config::default() });
+        let first = tcp.status().rcv_nxt;
+        tcp.arrives(text(first, ENDS.iss + 1, &[1; 10]), NOW);
+        let _ack = tcp.transmit(NOW);
+        let status = tcp.status();
+        assert_eq!((status.rcv_nxt, status.rcv_wnd), (first + 10, 0));
+        let ack = status.snd_nxt;
+        assert_eq!(tcp.kind(segment(first + 10, ack, Control::ACK)), Kind::Acceptable);
+        assert_eq!(tcp.kind(segment(first + 11, ack, Control::ACK)), Kind::Ack);
+        assert_eq!(tcp.kind(segment(first + 10, ack, Control::RST)), Kind::Reset);
+        assert_eq!(tcp.kind(segment(first + 11, ack, Control::RST)), Kind::Silence);
+        assert_eq!(tcp.kind(Segment { control: Control::RST, ..text(first + 10, ack, b"x") }), Kind::Reset);
+        // A probe: its text is not taken, its acknowledgement and window are, and it is answered at once.
+        tcp.send(b"hello", NOW);
+        let sent = Segment::from(tcp.transmit(NOW));
+        tcp.arrives(Segment { wnd: 7, ..text(first + 10, sent.end(), b"p") }, NOW);
+        assert_eq!((tcp.status().rcv_nxt, tcp.status().snd_una, tcp.status().snd_wnd), (first + 10, sent.end(), 7));
+        assert_eq!(tcp.poll(NOW), super::super::Poll::Now(super::super::Due::Segment));
+        assert_eq!(tcp.transmit(NOW).segment().ack, first + 10);
+    }
+
+    #[test]
+    fn challenge_acks_are_throttled_but_answers_to_text_are_not() {
+        let mut tcp = ENDS.established(Config::default());
+        let status = tcp.status();
+        let rst = || segment(status.rcv_nxt + 1, status.snd_nxt, Control::RST);
+        for _ in 0..10 {
+            assert_eq!(tcp.kind(rst()), Kind::Ack);
+            let ack = tcp.challenge(&rst(), NOW);
+            assert_eq!((ack.segment().seq, ack.segment().ack), (status.snd_nxt, status.rcv_nxt));
+        }
+        assert_eq!(tcp.kind(rst()), Kind::Silence);
+        assert_eq!(tcp.kind(segment(status.rcv_nxt, status.snd_nxt, Control::SYN)), Kind::Silence);
+        assert_eq!(tcp.kind(segment(status.rcv_nxt - 1, status.snd_nxt, Control::ACK)), Kind::Silence);
+        assert_eq!(tcp.kind(text(status.rcv_nxt - 3, status.snd_nxt, b"old")), Kind::Ack);
+        assert_eq!(tcp.kind(segment(status.rcv_nxt, status.snd_nxt, Control::RST)), Kind::Reset);
+    }
+}
