@@ -202,3 +202,184 @@ fn gone<R: Role>() -> SessionError {
 fn unexpected<R: Role>() -> SessionError {
     SessionError::Unexpected { role: Name::of::<R>() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::st::{First, Last, Next};
+    use crate::{Offer, Select, St, branches};
+
+    macro_rules! names {
+        ($($kind:ident: $($name:ident)+;)+) => {$($(
+            #[derive(PartialEq, Eq, Debug)]
+            struct $name;
+            impl $kind for $name {}
+        )+)+};
+    }
+    names! {
+        Role: Asker Answerer;
+        Message: M1 M2 M3 M4 M5 Unheard;
+    }
+
+    /// The message of a crash.
+    #[derive(PartialEq, Eq, Debug)]
+    struct Crashed;
+    impl Message for Crashed {
+        fn on_crash() -> Option<Self> {
+            Some(Crashed)
+        }
+    }
+
+    impl Participant for Asker {
+        type Session = Pick;
+    }
+    impl Participant for Answerer {
+        type Session = Wait;
+    }
+
+    Select!(
+        Pick: Answerer + {
+            One(M1). Pick,
+            Two(M2). Pick,
+            Three(M3). Pick,
+            Four(M4). Pick,
+            Five(M5). (Answerer & M1). end,
+        }
+    );
+    Offer!(
+        Wait => Event {
+            Asker & One(M1). Wait,
+            Asker & Two(M2). Wait,
+            Asker & Three(M3). Wait,
+            Asker & Four(M4). Wait,
+            Asker & Five(M5). (Asker + M1). end,
+            Asker & Crash(Crashed). end,
+        }
+    );
+
+    /// A token of any type, as only this crate can make it.
+    fn at<Me: Role, A: Action>() -> Token<Me, A> {
+        Token::mint()
+    }
+
+    #[test]
+    fn five_labels_arrive_as_five_labels_and_both_roles_end() {
+        let (mut answerer, mut asker) = pair::<Asker, Answerer>();
+        let other = thread::spawn(move || {
+            let mut st = Answerer::start();
+            let mut heard = Vec::new();
+            loop {
+                st = match asker.offer(st)? {
+                    Event::One(M1, st) | Event::Two(M2, st) | Event::Three(M3, st) | Event::Four(M4, st) => st,
+                    Event::Five(M5, st) => return Ok((asker.select_one(st, M1)?.end(), heard.len())),
+                    Event::Crash(Crashed, _) => return Err(gone::<Asker>()),
+                };
+                heard.push(());
+            }
+        });
+        let st = answerer.select(Asker::start(), Pick::One(M1)).unwrap();
+        let st = answerer.select(st, Pick::Two(M2)).unwrap();
+        let st = answerer.select(st, Pick::Three(M3)).unwrap();
+        let st = answerer.select(st, Pick::Four(M4)).unwrap();
+        let st = answerer.select(st, Pick::Five(M5)).unwrap();
+        let (M1, st) = answerer.offer_one(st).unwrap();
+        answerer.close(&st.end());
+        let (_end, heard): (End, usize) = other.join().unwrap().unwrap();
+        assert_eq!(heard, 4);
+    }
+
+    #[test]
+    fn inline_choices_of_two_to_five_branches_arrive_in_their_branch() {
+        macro_rules! round_trip {
+            ($number:literal: $sent:ident of $($message:ident $n:literal),+) => {{
+                let (mut answerer, mut asker) = pair::<Asker, Answerer>();
+                let st = at::<Asker, St![(Answerer + { $($message.end),+ })]>();
+                let end: End = answerer.select(st, Choice::new($sent)).unwrap().end();
+                answerer.close(&end);
+                let st = at::<Answerer, St![(Asker & { $($message.end),+ })]>();
+                let taken = branches!(asker.offer_two(st).unwrap() => { $(($message, st) => (st.end(), $n)),+ });
+                assert_eq!(taken.1, $number);
+            }};
+        }
+        round_trip!(1: M1 of M1 1, M2 2);
+        round_trip!(2: M2 of M1 1, M2 2);
+        round_trip!(1: M1 of M1 1, M2 2, M3 3);
+        round_trip!(2: M2 of M1 1, M2 2, M3 3);
+        round_trip!(3: M3 of M1 1, M2 2, M3 3);
+        round_trip!(1: M1 of M1 1, M2 2, M3 3, M4 4);
+        round_trip!(3: M3 of M1 1, M2 2, M3 3, M4 4);
+        round_trip!(4: M4 of M1 1, M2 2, M3 3, M4 4);
+        round_trip!(1: M1 of M1 1, M2 2, M3 3, M4 4, M5 5);
+        round_trip!(2: M2 of M1 1, M2 2, M3 3, M4 4, M5 5);
+        round_trip!(3: M3 of M1 1, M2 2, M3 3, M4 4, M5 5);
+        round_trip!(4: M4 of M1 1, M2 2, M3 3, M4 4, M5 5);
+        round_trip!(5: M5 of M1 1, M2 2, M3 3, M4 4, M5 5);
+    }
+
+    #[test]
+    fn one_message_in_two_branches_is_sent_by_position() {
+        type Twice = St![(Answerer + { M1.end, M1.(Answerer + M2).end, M1.(Answerer + M3).end })];
+        let (mut answerer, _asker) = pair::<Asker, Answerer>();
+        let first: Token<_, End> = answerer.select(at(), Choice::<Twice, First, _>::new(M1)).unwrap();
+        let second: Token<_, St![(Answerer + M2).end]> =
+            answerer.select(at(), Choice::<Twice, Next<First>, _>::new(M1)).unwrap();
+        let third: Token<_, St![(Answerer + M3).end]> =
+            answerer.select(at(), Choice::<Twice, Next<Last>, _>::new(M1)).unwrap();
+        drop((first, second, third));
+    }
+
+    #[test]
+    fn left_and_right_are_the_two_branches() {
+        let (mut answerer, mut asker) = pair::<Asker, Answerer>();
+        type Two = St![(Answerer + { M1.end, M2.(Answerer & M3).end })];
+        let _ = answerer.select_left(at::<Asker, Two>(), M1).unwrap().end();
+        let _: Token<_, St![(Answerer & M3).end]> = answerer.select_right(at::<Asker, Two>(), M2).unwrap();
+        let offer = at::<Answerer, St![(Asker & { M1.end, M2.end })]>;
+        assert!(matches!(asker.offer_two(offer()).unwrap(), Branch::Left((M1, _))));
+        assert!(matches!(asker.offer_two(offer()).unwrap(), Branch::Right((M2, _))));
+    }
+
+    #[test]
+    fn a_crash_takes_its_branch_after_all_that_was_sent_before() {
+        let (mut answerer, mut asker) = pair::<Asker, Answerer>();
+        let st = answerer.select(Asker::start(), Pick::Two(M2)).unwrap();
+        drop((st, answerer));
+        let Event::Two(M2, st) = asker.offer(Answerer::start()).unwrap() else { panic!("another label") };
+        let Event::Crash(Crashed, st) = asker.offer(st).unwrap() else { panic!("another label") };
+        asker.close(&st.end());
+    }
+
+    #[test]
+    fn a_crash_without_a_branch_for_it_is_an_error() {
+        let (answerer, mut asker) = pair::<Asker, Answerer>();
+        drop(answerer);
+        let one = asker.offer_one(at::<Answerer, St![(Asker & M1).end]>());
+        assert!(matches!(one, Err(SessionError::Gone { role }) if role == Name::of::<Asker>()));
+        let two = asker.offer_two(at::<Answerer, St![(Asker & { M1.end, M2.end })]>());
+        assert!(matches!(two, Err(SessionError::Gone { .. })));
+    }
+
+    #[test]
+    fn what_is_sent_to_a_crashed_role_is_lost_and_the_next_offer_tells() {
+        let (mut answerer, asker) = pair::<Asker, Answerer>();
+        drop(asker);
+        let st = answerer.select(Asker::start(), Pick::Five(M5)).unwrap();
+        assert!(matches!(answerer.offer_one(st), Err(SessionError::Gone { .. })));
+    }
+
+    #[test]
+    fn a_message_that_is_not_offered_is_an_error() {
+        let (mut answerer, mut asker) = pair::<Asker, Answerer>();
+        let is_unexpected = |error| matches!(error, SessionError::Unexpected { role } if role == Name::of::<Asker>());
+        for _ in 0..4 {
+            answerer.tell(Unheard);
+        }
+        assert!(is_unexpected(asker.offer(Answerer::start()).unwrap_err()));
+        assert!(is_unexpected(asker.offer_one(at::<Answerer, St![(Asker & M1).end]>()).unwrap_err()));
+        assert!(is_unexpected(asker.offer_two(at::<Answerer, St![(Asker & { M1.end, M2.end })]>()).unwrap_err()));
+        let three = at::<Answerer, St![(Asker & { M1.end, M2.end, M3.end })]>();
+        assert!(is_unexpected(asker.offer_two(three).unwrap_err()));
+    }
+}

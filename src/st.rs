@@ -828,3 +828,219 @@ impl Graph {
         self.states.get(id.0).map(|(_, node)| node)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Offer, Rec, Select, St};
+
+    macro_rules! names {
+        ($($kind:ident: $($name:ident)+;)+) => {$($(
+            #[derive(PartialEq, Eq, Debug)]
+            struct $name;
+            impl $kind for $name {}
+        )+)+};
+    }
+    names! {
+        Role: Me Peer Other;
+        Message: M1 M2 M3 M4;
+    }
+
+    /// The message of a crash.
+    #[derive(Debug)]
+    struct Crashed;
+    impl Message for Crashed {
+        fn on_crash() -> Option<Self> {
+            Some(Crashed)
+        }
+    }
+
+    /// A message that is one of two on the wire.
+    #[derive(Debug)]
+    struct Refined;
+    impl Message for Refined {
+        fn wire() -> Vec<Name> {
+            [M1::wire(), M2::wire()].concat()
+        }
+    }
+
+    Offer!(
+        Wait => Event {
+            Peer & First(M1). Wait,
+            Peer & Refined(Refined). (Other + M3). end,
+            Other & Second(M2). (Peer & M4). Wait,
+            Other & Crash(Crashed). end,
+            Timeout & Late. Again,
+        }
+    );
+    Rec!(Again, [(Peer + { M1.Again, M2.Wait, M3.end })]);
+    Select!(
+        Pick: Peer + {
+            Go(M1). Again,
+            Stop(M2). end,
+        }
+    );
+
+    fn edges(graph: &Graph, name: Name) -> Vec<(String, String, Vec<Name>, String)> {
+        let of = |wanted: StateId| graph.states().find(|(id, _, _)| *id == wanted).unwrap().1.to_string();
+        let (_, _, node) = graph.states().find(|(_, other, _)| *other == name).unwrap();
+        let edge = |edge: &Edge| (edge.role.to_string(), edge.label.clone(), edge.messages.clone(), of(edge.next));
+        node.edges.iter().map(edge).collect()
+    }
+
+    fn edge(role: &str, label: &str, messages: &[Name], next: &str) -> (String, String, Vec<Name>, String) {
+        (role.to_owned(), label.to_owned(), messages.to_vec(), next.to_owned())
+    }
+
+    #[test]
+    fn a_graph_closes_the_loops_of_recursive_types() {
+        let graph = Graph::of::<Wait>();
+        let names: Vec<_> = graph.states().map(|(_, name, node)| (name.to_string(), node.kind)).collect();
+        let expected = [
+            ("Wait", Kind::Offer),
+            ("SelectOne<Other, M3, End>", Kind::Select),
+            ("End", Kind::End),
+            ("OfferOne<Peer, M4, Wait>", Kind::Offer),
+            ("Again", Kind::Select),
+        ];
+        assert_eq!(names, expected.map(|(name, kind)| (name.to_owned(), kind)));
+        assert_eq!(graph.node(Graph::ROOT).unwrap().edges.len(), 5);
+    }
+
+    #[test]
+    fn an_offer_says_its_roles_labels_and_messages() {
+        let (m1, m2, crashed) = (Name::of::<M1>(), Name::of::<M2>(), Name::of::<Crashed>());
+        let expected = [
+            edge("Peer", "First", &[m1], "Wait"),
+            edge("Peer", "Refined", &[m1, m2], "SelectOne<Other, M3, End>"),
+            edge("Other", "Second", &[m2], "OfferOne<Peer, M4, Wait>"),
+            edge("Other", "Crash", &[crashed], "End"),
+            edge("Timeout", "Late", &[], "Again"),
+        ];
+        assert_eq!(edges(&Graph::of::<Wait>(), Name::of::<Wait>()), expected);
+    }
+
+    #[test]
+    fn a_nested_choice_is_lifted_flat_and_keeps_its_role() {
+        let expected = [
+            edge("Peer", "M1", &[Name::of::<M1>()], "Again"),
+            edge("Peer", "M2", &[Name::of::<M2>()], "Wait"),
+            edge("Peer", "M3", &[Name::of::<M3>()], "End"),
+        ];
+        assert_eq!(edges(&Graph::of::<Again>(), Name::of::<Again>()), expected);
+        let nested = Name::of::<NestRole>();
+        let graph = Graph::of::<Wait>();
+        assert!(graph.states().all(|(_, _, node)| node.edges.iter().all(|edge| edge.role != nested)));
+    }
+
+    #[test]
+    fn a_selection_says_its_labels() {
+        let expected =
+            [edge("Peer", "Go", &[Name::of::<M1>()], "Again"), edge("Peer", "Stop", &[Name::of::<M2>()], "End")];
+        assert_eq!(edges(&Graph::of::<Pick>(), Name::of::<Pick>()), expected);
+        assert_eq!((Pick::Go(M1).into_message(), Pick::Stop(M2).into_message()), (M1, M2));
+    }
+
+    #[test]
+    fn a_state_of_another_graph_has_no_node() {
+        let far = Graph::of::<Wait>().states().last().unwrap().0;
+        assert_eq!(Graph::of::<End>().node(far), None);
+    }
+
+    #[test]
+    fn a_name_is_printed_without_its_modules() {
+        assert_eq!(Name::of::<Peer>().to_string(), "Peer");
+        assert_eq!(Name::of::<Either<M1, Vec<M2>>>().to_string(), "Either<M1, Vec<M2>>");
+        assert_eq!(Name::of::<(M1, &'static [M2])>().to_string(), "(M1, &[M2])");
+        assert_eq!(Name::of::<St![(Peer & M1).end]>().to_string(), "OfferOne<Peer, M1, End>");
+        assert_ne!(Name::of::<M1>(), Name::of::<M2>());
+    }
+
+    #[test]
+    fn a_token_shows_its_role_and_its_type() {
+        let st = Token::<Me, Pick>::mint();
+        assert_eq!(format!("{st:?}"), "s[Me]: Pick");
+        assert_eq!(format!("{:?}", st.advance::<End>().end()), "end");
+    }
+
+    #[test]
+    fn tokens_and_what_they_are_of_have_no_size() {
+        assert_eq!(size_of::<Token<Me, Wait>>() + size_of::<End>() + size_of::<Wait>() + size_of::<Pick>(), 0);
+        assert_eq!(size_of::<Permit<Me>>() + size_of::<Choice<Pick, First, M1>>(), 0);
+    }
+
+    #[test]
+    fn a_message_takes_the_label_of_its_type_and_its_role() {
+        let take = |picked: Picked<Wait, Peer>| picked.take(Token::<Me, Wait>::mint());
+        let picked = Wait::by_message::<Peer>(Box::new(M1)).unwrap();
+        assert!(matches!(take(picked), Event::First(M1, _)));
+        let picked = Wait::by_message::<Peer>(Box::new(Refined)).unwrap();
+        assert!(matches!(take(picked), Event::Refined(Refined, _)));
+        let picked = Wait::by_message::<Other>(Box::new(M2)).unwrap();
+        assert!(matches!(picked.take(Token::<Me, Wait>::mint()), Event::Second(M2, _)));
+    }
+
+    #[test]
+    fn a_message_of_another_role_or_of_no_label_is_given_back() {
+        let given_back = Wait::by_message::<Other>(Box::new(M1)).err().unwrap();
+        assert!(given_back.is::<M1>());
+        assert!(Wait::by_message::<Peer>(Box::new(M2)).is_err());
+        assert!(Wait::by_message::<Peer>(Box::new(M3)).is_err());
+        assert!(Wait::by_message::<Timeout>(Box::new(M1)).is_err());
+    }
+
+    #[test]
+    fn a_crash_takes_the_label_for_it_of_the_crashed_role_only() {
+        let picked = Wait::on_crash::<Other>().unwrap();
+        assert!(matches!(picked.take(Token::<Me, Wait>::mint()), Event::Crash(Crashed, _)));
+        assert!(Wait::on_crash::<Peer>().is_none());
+        assert!(Wait::on_crash::<Timeout>().is_none());
+    }
+
+    #[test]
+    fn a_label_is_picked_by_its_constructor() {
+        let late: Picked<Wait, Timeout> = Wait::Late();
+        assert_eq!(format!("{:?}", late.take(Token::<Me, Wait>::mint())), "Late");
+        let second: Picked<Wait, Other> = Wait::Second(M2);
+        let Event::Second(M2, st) = second.take(Token::<Me, Wait>::mint()) else { panic!("another label") };
+        let _: Token<Me, St![(Peer & M4).Wait]> = st;
+    }
+
+    type Sum2 = Branch<M1, M2>;
+    type Sum4 = Branch<M1, Either<M2, Either<M3, M4>>>;
+
+    #[test]
+    fn a_branch_is_picked_by_the_type_of_its_message() {
+        assert!(matches!(Sum2::pick(M1), Branch::Left(M1)));
+        assert!(matches!(Sum2::pick(M2), Branch::Right(M2)));
+        assert!(matches!(Sum4::pick(M1), Branch::Left(M1)));
+        assert!(matches!(Sum4::pick(M2), Branch::Right(Either::Left(M2))));
+        assert!(matches!(Sum4::pick(M3), Branch::Right(Either::Right(Either::Left(M3)))));
+        assert!(matches!(Sum4::pick(M4), Branch::Right(Either::Right(Either::Right(M4)))));
+    }
+
+    #[test]
+    fn branches_of_one_message_type_are_picked_by_position() {
+        type Same = Branch<M1, Either<M1, M1>>;
+        assert!(matches!(Same::pick::<First, _>(M1), Branch::Left(M1)));
+        assert!(matches!(Same::pick::<Next<First>, _>(M1), Branch::Right(Either::Left(M1))));
+        assert!(matches!(Same::pick::<Next<Last>, _>(M1), Branch::Right(Either::Right(M1))));
+    }
+
+    #[test]
+    fn a_nested_message_comes_out_of_the_envelope_in_its_place() {
+        type Nested = Either<M1, Either<M2, M3>>;
+        assert!(matches!(Nested::from_envelope(Box::new(M1)), Ok(Either::Left(M1))));
+        assert!(matches!(Nested::from_envelope(Box::new(M3)), Ok(Either::Right(Either::Right(M3)))));
+        assert!(Nested::from_envelope(Box::new(M4)).is_err_and(|envelope| envelope.is::<M4>()));
+    }
+
+    #[test]
+    fn an_error_names_its_role_and_keeps_its_cause() {
+        let role = Name::of::<Peer>();
+        assert_eq!(SessionError::Gone { role }.to_string(), "Peer is gone");
+        assert!(SessionError::TimedOut { role }.source().is_none());
+        let broken = SessionError::Transport(Box::new(fmt::Error));
+        assert!(broken.source().is_some_and(|cause| cause.is::<fmt::Error>()));
+    }
+}

@@ -368,3 +368,155 @@ macro_rules! __carried {
         $name
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::st::*;
+
+    macro_rules! names {
+        ($($kind:ident: $($name:ident)+;)+) => {$($(
+            #[derive(PartialEq, Eq, Debug)]
+            struct $name;
+            impl $kind for $name {}
+        )+)+};
+    }
+    names! {
+        Role: Me Peer;
+        Message: M1 M2 M3 M4 M5;
+    }
+
+    /// Holds where two types are one.
+    trait Is<T> {}
+    impl<T> Is<T> for T {}
+    fn same<A: Action + Is<B>, B: Action>() {}
+
+    type Nested<M, A, B> = OfferTwo<NestRole, M, B, A, End>;
+
+    #[test]
+    fn one_message_is_an_action_in_braces_or_without() {
+        same::<St![(Peer & M1).end], OfferOne<Peer, M1, End>>();
+        same::<St![(Peer + M1).(Peer & M2).end], SelectOne<Peer, M1, OfferOne<Peer, M2, End>>>();
+        same::<St![(Peer & { M1.end })], OfferOne<Peer, M1, End>>();
+        same::<St![(Peer + { M1.(Peer & M2).end })], SelectOne<Peer, M1, OfferOne<Peer, M2, End>>>();
+    }
+
+    #[test]
+    fn more_branches_nest_to_the_right() {
+        same::<St![(Peer & { M1.end, M2.end })], OfferTwo<Peer, M1, M2, End, End>>();
+        same::<St![(Peer + { M1.end, M2.end, })], SelectTwo<Peer, M1, M2, End, End>>();
+        same::<
+            St![(Peer & { M1.end, M2.(Peer + M5).end, M3.end })],
+            OfferTwo<Peer, M1, Either<M2, M3>, End, Nested<M2, SelectOne<Peer, M5, End>, M3>>,
+        >();
+        same::<
+            St![(Peer + { M1.end, M2.end, M3.end, M4.end })],
+            SelectTwo<
+                Peer,
+                M1,
+                Either<M2, Either<M3, M4>>,
+                End,
+                SelectTwo<NestRole, M2, Either<M3, M4>, End, SelectTwo<NestRole, M3, M4, End, End>>,
+            >,
+        >();
+    }
+
+    #[test]
+    fn a_choice_may_stand_in_the_branch_of_a_choice() {
+        same::<
+            St![(Peer & { M1.(Peer + { M2.end, M3.end }), M4.(Me & { M5.end }) })],
+            OfferTwo<Peer, M1, M4, SelectTwo<Peer, M2, M3, End, End>, OfferOne<Me, M5, End>>,
+        >();
+    }
+
+    /// A side, for types that are generic over it.
+    trait Side: Role {
+        /// The other side.
+        type Peer: Role;
+    }
+    impl Side for Me {
+        type Peer = Peer;
+    }
+
+    Rec!(Loop<S: Side>, [(S::Peer + { M1.Loop<S>, M2.end })]);
+    Offer!(
+        Wait<S: Side> => Event {
+            S::Peer & One(M1). (S::Peer + M2). Wait<S>,
+            Timeout & Late. Loop<S>,
+        }
+    );
+    Select!(
+        Pick<S: Side>: S::Peer + {
+            One(M1). Wait<S>,
+            Two(M1). Pick<S>,
+            Three(M2). (S::Peer & M3). end,
+            Four(M1). Loop<S>,
+            Five(M5). end,
+        }
+    );
+
+    #[test]
+    fn a_type_may_be_generic_over_its_side() {
+        same::<<Loop<Me> as Recursive>::Inner, SelectTwo<Peer, M1, M2, Loop<Me>, End>>();
+        same::<<Wait<Me> as Labelled<0>>::Next, SelectOne<Peer, M2, Wait<Me>>>();
+        same::<<Wait<Me> as Labelled<1>>::Next, Loop<Me>>();
+        let _: Picked<Wait<Me>, Peer> = Wait::One(M1);
+        let _: Picked<Wait<Me>, Timeout> = Wait::Late();
+    }
+
+    #[test]
+    fn a_labelled_selection_is_the_nested_one_of_its_messages() {
+        fn tree<A: Selection<Role = Peer, Tree: Is<T>>, T>() {}
+        tree::<Pick<Me>, St![(Peer + { M1.Wait<Me>, M1.Pick<Me>, M2.(Peer & M3).end, M1.Loop<Me>, M5.end })]>();
+    }
+
+    /// What a label leads to.
+    fn after<A: Selection, I: Position, M>(_: Choice<A, I, M>) -> Option<After<Me, A, I, M>>
+    where
+        A::Tree: At<I, M>,
+    {
+        None
+    }
+
+    #[test]
+    fn each_of_five_labels_leads_to_its_own_continuation() {
+        let _: Option<Token<Me, Wait<Me>>> = after(Pick::<Me>::One(M1));
+        let _: Option<Token<Me, Pick<Me>>> = after(Pick::<Me>::Two(M1));
+        let _: Option<Token<Me, St![(Peer & M3).end]>> = after(Pick::<Me>::Three(M2));
+        let _: Option<Token<Me, Loop<Me>>> = after(Pick::<Me>::Four(M1));
+        let _: Option<Token<Me, End>> = after(Pick::<Me>::Five(M5));
+    }
+
+    #[test]
+    fn of_two_labels_and_of_one_as_well() {
+        Select!(Two: Peer + { Go(M1). Two, Stop(M1). end });
+        Select!(One: Peer + { Stop(M1). end });
+        let _: Option<Token<Me, Two>> = after(Two::Go(M1));
+        let _: Option<Token<Me, End>> = after(Two::Stop(M1));
+        let _: Option<Token<Me, End>> = after(One::Stop(M1));
+    }
+
+    type FiveBut1 = Either<M2, Either<M3, Either<M4, M5>>>;
+    type FromThree = St![(NestRole & { M3.(Peer + M1).end, M4.end, M5.end })];
+    type FromTwo = OfferTwo<NestRole, M2, Either<M3, Either<M4, M5>>, End, FromThree>;
+
+    /// What an offer of five branches gives when the message for one of them has arrived, and which one was taken.
+    fn arrived(branch: Branch<M1, FiveBut1>) -> u8 {
+        let taken: Taken<Me, _, _, End, FromTwo> = match branch {
+            Branch::Left(message) => Branch::Left((message, Token::mint())),
+            Branch::Right(message) => Branch::Right((message, Token::mint())),
+        };
+        crate::branches!(taken => {
+            (M1, st) => { let _: Token<Me, End> = st; 1 },
+            (M2, _) => 2,
+            (M3, st) => { let _: Token<Me, St![(Peer + M1).end]> = st; 3 },
+            (M4, _) => 4,
+            (M5, st) => { let _: Token<Me, End> = st; 5 },
+        })
+    }
+
+    #[test]
+    fn branches_are_matched_flat() {
+        let all = [Branch::pick(M1), Branch::pick(M2), Branch::pick(M3), Branch::pick(M4), Branch::pick(M5)];
+        assert_eq!(all.map(arrived), [1, 2, 3, 4, 5]);
+    }
+}

@@ -8,7 +8,7 @@ use session_tcp::st::{
 };
 use session_tcp::{Rec, St};
 
-use super::{RoleClientSystem, RoleServerSystem, RoleServerUser, same, unfolds};
+use super::{RoleClientSystem, RoleServerUser, same, unfolds};
 
 /// Defines roles and messages that are only names.
 macro_rules! names {
@@ -343,10 +343,4 @@ fn six_of_the_seven_offers_to_the_network_have_no_timeout() {
     assert_eq!(offers.len(), 7);
     let timed = offers.iter().filter(|node| node.edges.iter().any(|edge| edge.messages.contains(&timeout)));
     assert_eq!(timed.count(), 1);
-}
-
-#[test]
-fn the_roles_are_printed_by_the_names_of_the_listings() {
-    let token = format!("{:?}", Name::of::<Token<RoleServerSystem, ServerSystemFinWait1>>().to_string());
-    assert!(token.starts_with("\"Token<RoleServerSystem, OfferTwo<RoleClientSystem, Ack, FinAck, "), "{token}");
 }
