@@ -163,8 +163,8 @@ impl ChannelFilter for TcpListen {
 
 /// The end of role `Me` of the network between it and role `Peer`.
 ///
-/// It listens with all other sessions of its port until a SYN binds it to one connection, and again after
-/// [`forget`](Self::forget).
+/// It listens with all other sessions of its port until a SYN binds it to one connection, and again when that
+/// comes to nothing.
 #[derive(Debug)]
 pub struct NetChannel<Me: Role, Peer: Role> {
     lower: SmolLower,
@@ -341,19 +341,19 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
     pub fn close(self, _end: &End) {}
 
     /// The handshake is complete: the connection no longer counts among those half open.
-    pub fn established(&self) {
+    pub(crate) fn established(&self) {
         if let Some((_, inbox)) = &self.connection {
             inbox.established();
         }
     }
 
     /// Ends the binding to a connection: this session listens again.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.connection = None;
     }
 
     /// Ends the binding to a connection and gives its segment to whoever listens (RFC 9293 MAY-2).
-    pub fn resubmit(&mut self, segment: Segment) {
+    pub(crate) fn resubmit(&mut self, segment: Segment) {
         if let Some((remote, inbox)) = self.connection.take()
             && let Err(cause) = inbox.resubmit(segment)
         {
@@ -362,7 +362,7 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
     }
 
     /// Who was heard last while this session listened; unspecified before that.
-    pub fn last_remote(&self) -> SocketAddrV4 {
+    pub(crate) fn last_remote(&self) -> SocketAddrV4 {
         self.last_remote
     }
 
