@@ -48,11 +48,6 @@ impl Faults {
             dead_from: None,
         }
     }
-
-    /// Whether a connection could by bad luck not survive it.
-    pub(crate) const fn is_bad(&self) -> bool {
-        self.loss + self.corruption > 150 || self.dead_from.is_some()
-    }
 }
 
 /// One direction of the link.

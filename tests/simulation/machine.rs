@@ -19,6 +19,8 @@ pub(crate) enum End {
     Normal,
     /// The peer reset it, or refused it.
     Reset,
+    /// The peer reset it when both had closed: what it had acknowledged by then cannot be known.
+    ResetAfterBothClosed,
     /// The peer did not answer any more.
     GaveUp,
     /// Text was lost because the user had closed.
@@ -98,6 +100,14 @@ macro_rules! work_closing {
     };
 }
 
+/// The same where both ends have closed.
+fn reset_after_both_closed(machine: Machine) -> Machine {
+    match machine {
+        Machine::Ended(End::Reset) => Machine::Ended(End::ResetAfterBothClosed),
+        other => other,
+    }
+}
+
 /// The user had closed when text came: the connection is aborted.
 fn data_lost(rst: Rst, sent: &mut Sent) -> Machine {
     sent.push(rst.into());
@@ -155,14 +165,14 @@ impl Machine {
                 FinWait2Verdict::Finishes(proof) => Self::TimeWait(tcp.time_wait(proof, now)),
                 FinWait2Verdict::AfterClose(_) => data_lost(tcp.abort(), sent),
             }),
-            Self::Closing(tcp) => arrive!(tcp, Closing, segment, now, sent, {
+            Self::Closing(tcp) => reset_after_both_closed(arrive!(tcp, Closing, segment, now, sent, {
                 ClosingVerdict::Acceptable(proof) => { tcp.accept(proof, now); Self::Closing(tcp) }
                 ClosingVerdict::AcksFin(proof) => Self::TimeWait(tcp.time_wait(proof, now)),
-            }),
-            Self::LastAck(tcp) => arrive!(tcp, LastAck, segment, now, sent, {
+            })),
+            Self::LastAck(tcp) => reset_after_both_closed(arrive!(tcp, LastAck, segment, now, sent, {
                 ClosingVerdict::Acceptable(proof) => { tcp.accept(proof, now); Self::LastAck(tcp) }
                 ClosingVerdict::AcksFin(proof) => { let _closed = tcp.closed(proof); Self::Ended(End::Normal) }
-            }),
+            })),
             Self::TimeWait(tcp) => match arrive!(tcp, TimeWait, segment, now, sent, {
                 _reopens => Self::Ended(End::Normal),
             }) {
