@@ -88,7 +88,7 @@ pub(super) struct Sender {
     max_snd_wnd: u32,
     /// Snd.Wind.Shift.
     shift: u8,
-    /// Eff.snd.MSS.
+    /// Eff.snd.MSS. Here goes what path MTU discovery learns (RFC 1191), and the octets that options take.
     mss: u32,
     /// The text from SND.UNA on, past our SYN.
     text: VecDeque<u8>,
@@ -403,8 +403,9 @@ impl Sender {
         if in_network >= self.congestion.cwnd() {
             return None;
         }
-        // RFC 9293 §3.8.6 (SHLD-16): within SND.UNA + SND.WND.
-        self.cut(seq, self.snd_nxt, Reason::Again)
+        // RFC 9293 §3.8.6 (SHLD-16): within SND.UNA + SND.WND. What is short, like the octet of a probe, is filled up with new text.
+        let limit = self.snd_nxt.later_of(self.snd_una + self.congestion.cwnd());
+        self.cut(seq, limit, Reason::Again)
     }
 
     /// New text or the FIN, if window, congestion window, silly window avoidance and Nagle let it go.
@@ -455,6 +456,7 @@ impl Sender {
                 // RFC 6298 §3 (Karn).
                 self.rtt.forget_timed();
                 self.recovery.sent_again(outgoing.end());
+                self.snd_nxt = self.snd_nxt.later_of(outgoing.end());
             }
             Reason::Fresh => self.sent_fresh(outgoing, now),
         }
@@ -658,5 +660,444 @@ impl Sender {
             self.snd_nxt,
             self.stream_end()
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::segment::{Control, Options};
+    use super::*;
+
+    const NOW: Instant = Instant::from_millis_const(1_000_000);
+    const IRS: SeqNum = SeqNum::new(9000);
+    const MSS: u32 = 1000;
+
+    /// A sender whose peer has just acknowledged the SYN.
+    struct Bench {
+        snd: Sender,
+        now: Instant,
+        iss: SeqNum,
+    }
+
+    /// Initial sequence numbers far from the wrap and such that the text crosses it.
+    const BASES: [SeqNum; 3] = [SeqNum::new(100), SeqNum::new(u32::MAX), SeqNum::new(u32::MAX - 1500)];
+
+    fn bench_with(iss: SeqNum, wnd: u16, config: &Config) -> Bench {
+        let mut snd = Sender::new(iss, config, NOW);
+        let options = Options { mss: Some(1000), window_scale: None };
+        let syn = Segment { seq: IRS, control: Control::SYN, wnd, options, ..Segment::default() };
+        snd.take_syn(&syn, config);
+        let ack = Segment { seq: IRS + 1, ack: iss + 1, control: Control::ACK, wnd, ..Segment::default() };
+        let now = NOW + Duration::from_millis(100);
+        snd.establish(&ack, now);
+        Bench { snd, now, iss }
+    }
+
+    fn bench(wnd: u16) -> Bench {
+        bench_with(BASES[1], wnd, &Config::default())
+    }
+
+    impl Bench {
+        /// Everything that is due now is sent: for each its first octet, counted from the first of the text, and its length.
+        fn flush(&mut self) -> Vec<(u32, u32)> {
+            let mut sent = Vec::new();
+            while let Some(outgoing) = self.snd.due(self.now) {
+                self.snd.sent(&outgoing, self.now);
+                sent.push((outgoing.seq.distance_from(self.iss + 1), outgoing.end().distance_from(outgoing.seq)));
+                assert!(sent.len() < 1000, "no end: {:?}", self.snd);
+            }
+            sent
+        }
+
+        /// SEND of so many octets.
+        fn send(&mut self, octets: usize) -> Vec<(u32, u32)> {
+            self.snd.send(&vec![7; octets], self.now);
+            self.flush()
+        }
+
+        /// An acknowledgement of so many octets with this window.
+        fn ack(&mut self, octets: u32, wnd: u16) -> Vec<(u32, u32)> {
+            let ack = self.iss + 1 + octets;
+            let segment = Segment { seq: IRS + 1, ack, control: Control::ACK, wnd, ..Segment::default() };
+            self.snd.acknowledge(&segment, Trim::Whole, self.now);
+            self.flush()
+        }
+
+        /// Time passes until the next deadline: how long, and what is sent then.
+        fn wait(&mut self) -> (u64, Vec<(u32, u32)>) {
+            let before = self.now;
+            self.now = self.snd.deadline().expect("something is waited for");
+            ((self.now - before).total_millis(), self.flush())
+        }
+
+        fn pass(&mut self, millis: u64) {
+            self.now += Duration::from_millis(millis);
+        }
+    }
+
+    #[test]
+    fn text_is_cut_into_full_segments_within_the_initial_window() {
+        for iss in BASES {
+            let mut bench = bench_with(iss, 65_535, &Config::default());
+            let expected: Vec<_> = (0..10).map(|index| (index * MSS, MSS)).collect();
+            assert_eq!(bench.send(20_000), expected);
+            assert_eq!(bench.ack(2000, 65_535).len(), 3);
+        }
+    }
+
+    #[test]
+    fn text_is_copied_as_it_was_given() {
+        for iss in BASES {
+            let mut bench = bench_with(iss, 65_535, &Config::default());
+            let text: Vec<u8> = (0..=255).cycle().take(3000).collect();
+            bench.snd.send(&text[..1500], bench.now);
+            bench.flush();
+            bench.ack(1000, 65_535);
+            bench.snd.send(&text[1500..], bench.now);
+            let outgoing = bench.snd.due(bench.now).unwrap();
+            let from = usize::try_from(outgoing.seq.distance_from(iss + 1)).unwrap();
+            let len = usize::try_from(outgoing.text_len).unwrap();
+            assert_eq!(bench.snd.copy_text(&outgoing), text[from..from + len]);
+        }
+    }
+
+    #[test]
+    fn must_61_push_is_set_where_the_queue_ends() {
+        let mut bench = bench(65_535);
+        bench.snd.send(&[0; 1500], bench.now);
+        let first = bench.snd.due(bench.now).unwrap();
+        assert!(!bench.snd.is_last(&first));
+        bench.snd.sent(&first, bench.now);
+        bench.snd.close(bench.now);
+        let second = bench.snd.due(bench.now).unwrap();
+        assert!(bench.snd.is_last(&second));
+        assert_eq!((second.text_len, second.ending), (500, Ending::Fin));
+    }
+
+    // Nagle (RFC 9293 §3.7.4) and silly window avoidance (§3.8.6.2.1).
+
+    #[test]
+    fn shld_7_small_segment_waits_while_another_is_outstanding() {
+        let mut bench = bench(65_535);
+        assert_eq!(bench.send(10), [(0, 10)]);
+        assert_eq!(bench.send(10), []);
+        assert_eq!(bench.send(970), []);
+        assert_eq!(bench.send(20), [(10, MSS)]);
+        assert_eq!(bench.send(5), []);
+        assert_eq!(bench.ack(1010, 65_535), [(1010, 5)]);
+    }
+
+    #[test]
+    fn must_17_without_nagle_nothing_waits() {
+        let mut bench = bench_with(BASES[0], 65_535, &Config { nagle: Nagle::Off, ..Config::default() });
+        assert_eq!(bench.send(10), [(0, 10)]);
+        assert_eq!(bench.send(10), [(10, 10)]);
+    }
+
+    #[test]
+    fn last_text_before_a_fin_does_not_wait() {
+        let mut bench = bench(65_535);
+        bench.send(10);
+        assert_eq!(bench.send(10), []);
+        bench.snd.close(bench.now);
+        assert_eq!(bench.flush(), [(10, 11)]);
+    }
+
+    #[test]
+    fn must_38_small_part_of_the_window_is_not_used_before_the_override_timeout() {
+        let mut bench = bench(2000);
+        assert_eq!(bench.send(5000), [(0, MSS), (1000, MSS)]);
+        // 499 octets are neither a segment nor half of the largest window.
+        assert_eq!(bench.ack(2000, 499), []);
+        assert_eq!(bench.wait(), (200, vec![(2000, 499)]));
+        assert_eq!(bench.ack(2499, 999), []);
+        assert_eq!(bench.ack(2499, 1000), [(2499, 1000)]);
+    }
+
+    #[test]
+    fn must_38_half_of_the_largest_window_is_used() {
+        let mut bench = bench(600);
+        assert_eq!(bench.send(5000), [(0, 600)]);
+        assert_eq!(bench.ack(600, 299), []);
+        assert_eq!(bench.ack(600, 300), [(600, 300)]);
+    }
+
+    // Windows (RFC 9293 §3.8.6, §3.10.7.4).
+
+    #[test]
+    fn nothing_new_is_sent_past_the_window() {
+        let mut bench = bench(2500);
+        assert_eq!(bench.send(5000), [(0, MSS), (1000, MSS)]);
+        assert_eq!(bench.ack(1000, 2500), [(2000, MSS)]);
+        assert_eq!(bench.ack(1000, 2500), []);
+    }
+
+    #[test]
+    fn window_is_taken_from_newer_segments_only() {
+        let mut bench = bench(5000);
+        let una = bench.iss + 1;
+        let mut update = |seq: u32, ack: SeqNum, wnd| {
+            let segment = Segment { seq: IRS + seq, ack, control: Control::ACK, wnd, ..Segment::default() };
+            bench.snd.acknowledge(&segment, Trim::Whole, bench.now);
+            bench.snd.snd_wnd()
+        };
+        assert_eq!(update(1, una, 4000), 4000);
+        assert_eq!(update(5, una, 3000), 3000);
+        // SEG.SEQ before WL1, with nothing new acknowledged: an old one.
+        assert_eq!(update(4, una, 2000), 3000);
+        // WL1 = SEG.SEQ and WL2 =< SEG.ACK.
+        assert_eq!(update(5, una, 2500), 2500);
+        // Below SND.UNA: ignored altogether.
+        assert_eq!(update(6, una - 1, 1000), 2500);
+    }
+
+    #[test]
+    fn acknowledgement_of_something_new_tells_the_window_whatever_its_sequence_number() {
+        let mut bench = bench(5000);
+        bench.send(2000);
+        let segment = Segment { seq: IRS, ack: bench.iss + 1001, control: Control::ACK, wnd: 77, ..Segment::default() };
+        bench.snd.acknowledge(&segment, Trim::Whole, bench.now);
+        assert_eq!(bench.snd.snd_wnd(), 77);
+    }
+
+    #[test]
+    fn must_34_window_may_shrink_below_what_is_outstanding() {
+        let mut bench = bench(5000);
+        assert_eq!(bench.send(8000).len(), 5);
+        assert_eq!(bench.ack(1000, 1500), []);
+        // SHLD-16: what is old is sent again within the window, and nothing new (SHLD-15).
+        let (_, again) = bench.wait();
+        assert_eq!(again, [(1000, 1000)]);
+        assert_eq!(bench.ack(2000, 500), [(2000, 500)]);
+        assert_eq!(bench.ack(2500, 8000).first(), Some(&(2500, 1000)));
+    }
+
+    #[test]
+    fn ack_has_a_sequence_number_that_a_shrunk_window_takes() {
+        let mut bench = bench(5000);
+        bench.send(5000);
+        assert_eq!(bench.snd.ack_seq(), bench.iss + 5001);
+        bench.ack(0, 4999);
+        assert_eq!(bench.snd.ack_seq(), bench.iss + 1 + 4998);
+        bench.ack(0, 0);
+        assert_eq!(bench.snd.ack_seq(), bench.iss + 1);
+    }
+
+    // Zero-window probes (RFC 9293 §3.8.6.1).
+
+    #[test]
+    fn must_36_zero_window_is_probed_after_one_rto_and_then_ever_more_rarely() {
+        for iss in BASES {
+            let mut bench = bench_with(iss, 1000, &Config::default());
+            assert_eq!(bench.send(3000), [(0, 1000)]);
+            assert_eq!(bench.ack(1000, 0), []);
+            for millis in [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000] {
+                assert_eq!(bench.wait(), (millis, vec![(1000, 1)]));
+                bench.ack(1000, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn must_37_answered_probes_keep_the_connection_and_unanswered_ones_do_not() {
+        let mut bench = bench(0);
+        bench.send(100);
+        for _ in 0..100 {
+            bench.wait();
+            bench.ack(0, 0);
+            assert!(!bench.snd.gives_up(bench.now));
+        }
+        let last_answer = bench.now;
+        while !bench.snd.gives_up(bench.now) {
+            bench.wait();
+        }
+        assert_eq!(bench.now - last_answer, Duration::from_secs(300));
+    }
+
+    #[test]
+    fn opened_window_is_used_at_once_from_the_probe_on() {
+        let mut bench = bench(0);
+        assert_eq!(bench.send(3000), []);
+        bench.wait();
+        // The probe's octet was not taken.
+        assert_eq!(bench.ack(0, 5000), [(0, 1000), (1000, 1000), (2000, 1000)]);
+    }
+
+    #[test]
+    fn probe_that_was_taken_is_not_sent_again() {
+        let mut bench = bench(0);
+        bench.send(1001);
+        assert_eq!(bench.wait().1, [(0, 1)]);
+        assert_eq!(bench.ack(1, 5000), [(1, 1000)]);
+    }
+
+    #[test]
+    fn fin_alone_probes_a_zero_window() {
+        let mut bench = bench(0);
+        bench.snd.close(bench.now);
+        assert_eq!(bench.flush(), []);
+        assert_eq!(bench.wait(), (1000, vec![(0, 1)]));
+        assert!(bench.snd.acknowledges_fin(bench.iss + 2));
+    }
+
+    #[test]
+    fn must_35_window_shrunk_to_zero_is_probed_with_what_is_outstanding() {
+        let mut bench = bench(5000);
+        bench.send(3000);
+        bench.ack(0, 0);
+        assert_eq!(bench.wait(), (1000, vec![(0, 1)]));
+        assert_eq!(bench.ack(0, 5000), [(0, 1000), (1000, 1000), (2000, 1000)]);
+        // That was no congestion.
+        assert_eq!(bench.snd.congestion().cwnd(), 10_000);
+    }
+
+    // Retransmission and congestion (RFC 6298, RFC 5681, RFC 6582).
+
+    #[test]
+    fn must_19_timeout_sends_the_front_and_goes_on_in_slow_start() {
+        for iss in BASES {
+            let mut bench = bench_with(iss, 65_535, &Config::default());
+            bench.send(8000);
+            assert_eq!(bench.wait(), (1000, vec![(0, 1000)]));
+            assert_eq!((bench.snd.congestion().cwnd(), bench.snd.congestion().ssthresh()), (1000, 4000));
+            assert_eq!(bench.wait(), (2000, vec![(0, 1000)]));
+            assert_eq!(bench.snd.congestion().ssthresh(), 4000);
+            assert_eq!(bench.ack(1000, 65_535), [(1000, 1000), (2000, 1000)]);
+            assert_eq!(bench.ack(3000, 65_535), [(3000, 1000), (4000, 1000), (5000, 1000)]);
+            // The rest had arrived all along.
+            assert_eq!(bench.ack(8000, 65_535), []);
+            assert_eq!(bench.snd.deadline(), None);
+        }
+    }
+
+    #[test]
+    fn timer_restarts_with_each_new_acknowledgement_and_stops_with_the_last() {
+        let mut bench = bench(65_535);
+        bench.send(2000);
+        bench.pass(600);
+        bench.ack(1000, 65_535);
+        assert_eq!(bench.wait(), (1000, vec![(1000, 1000)]));
+        bench.ack(2000, 65_535);
+        assert_eq!(bench.snd.deadline(), None);
+    }
+
+    #[test]
+    fn third_duplicate_is_a_fast_retransmit_and_recovery_ends_past_what_was_outstanding() {
+        for iss in BASES {
+            let mut bench = bench_with(iss, 65_535, &Config::default());
+            bench.send(50_000);
+            bench.ack(1000, 65_535);
+            // 1,000 to 12,000 are outstanding, with cwnd at 11,000; 1,000 and 3,000 were lost.
+            for _ in 0..2 {
+                assert_eq!(bench.ack(1000, 65_535), []);
+            }
+            assert_eq!(bench.ack(1000, 65_535), [(1000, 1000)]);
+            assert_eq!((bench.snd.congestion().ssthresh(), bench.snd.congestion().cwnd()), (5500, 8500));
+            for _ in 0..3 {
+                assert_eq!(bench.ack(1000, 65_535), []);
+            }
+            // Further duplicates let new text go.
+            assert_eq!(bench.ack(1000, 65_535), [(12_000, 1000)]);
+            // A partial acknowledgement: the next hole at once.
+            assert_eq!(bench.ack(3000, 65_535).first(), Some(&(3000, 1000)));
+            assert!(!bench.snd.recovery.is_open());
+            bench.ack(12_000, 65_535);
+            assert!(bench.snd.recovery.is_open());
+            assert!(bench.snd.congestion().cwnd() <= 5500);
+        }
+    }
+
+    #[test]
+    fn what_is_no_duplicate_ack_is_not_counted() {
+        let mut bench = bench(60_000);
+        bench.send(5000);
+        let segment = |wnd, payload: &[u8]| Segment {
+            seq: IRS + 1,
+            ack: BASES[1] + 1,
+            control: Control::ACK,
+            wnd,
+            payload: payload.to_vec(),
+            ..Segment::default()
+        };
+        for wnd in [60_001, 60_002, 60_003, 60_004] {
+            bench.snd.acknowledge(&segment(wnd, b""), Trim::Whole, bench.now);
+        }
+        for _ in 0..4 {
+            bench.snd.acknowledge(&segment(60_004, b"text"), Trim::Whole, bench.now);
+            bench.snd.acknowledge(&segment(60_004, b""), Trim::Cut, bench.now);
+        }
+        assert_eq!(bench.flush(), []);
+        for _ in 0..3 {
+            bench.snd.acknowledge(&segment(60_004, b""), Trim::Whole, bench.now);
+        }
+        assert_eq!(bench.flush(), [(0, 1000)]);
+    }
+
+    #[test]
+    fn must_18_retransmitted_segment_gives_no_measurement() {
+        let mut bench = bench(65_535);
+        bench.send(1000);
+        bench.wait();
+        assert_eq!(bench.snd.rto(), Duration::from_secs(2));
+        bench.pass(10);
+        bench.ack(1000, 65_535);
+        assert_eq!(bench.snd.rto(), Duration::from_secs(2));
+        bench.send(1000);
+        bench.pass(10);
+        bench.ack(2000, 65_535);
+        assert_eq!(bench.snd.rto(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn fin_is_outstanding_like_text() {
+        for iss in BASES {
+            let mut bench = bench_with(iss, 65_535, &Config::default());
+            bench.send(1500);
+            bench.snd.close(bench.now);
+            assert_eq!(bench.flush(), [(1000, 501)]);
+            assert_eq!(bench.ack(1000, 65_535), []);
+            assert_eq!(bench.wait(), (1000, vec![(1000, 501)]));
+            // The text was there, the FIN was not.
+            assert_eq!(bench.ack(1500, 65_535), []);
+            assert_eq!(bench.wait(), (2000, vec![(1500, 1)]));
+            bench.ack(1501, 65_535);
+            assert_eq!(bench.snd.deadline(), None);
+        }
+    }
+
+    #[test]
+    fn idle_connection_begins_with_the_initial_window_again() {
+        let mut bench = bench(65_535);
+        for round in 1..20 {
+            bench.send(10_000);
+            bench.ack(round * 10_000, 65_535);
+        }
+        assert!(bench.snd.congestion().cwnd() > 10_000);
+        bench.pass(1001);
+        assert_eq!(bench.send(30_000).len(), 10);
+    }
+
+    #[test]
+    fn acknowledgement_of_nothing_sent_or_of_old_text_changes_nothing() {
+        let mut bench = bench(65_535);
+        bench.send(3000);
+        bench.ack(2000, 65_535);
+        for ack in [3001, 1999, 0] {
+            bench.ack(ack, 1);
+            assert_eq!((bench.snd.snd_una(), bench.snd.snd_wnd()), (bench.iss + 2001, 65_535));
+        }
+    }
+
+    #[test]
+    fn may_12_range_of_acknowledgements_has_two_closed_ends() {
+        for iss in BASES {
+            let mut bench = bench_with(iss, 500, &Config::default());
+            bench.send(400);
+            let una = iss + 1;
+            assert!(!bench.snd.is_ack_acceptable(una - 501));
+            assert!(bench.snd.is_ack_acceptable(una - 500));
+            assert!(bench.snd.is_ack_acceptable(una + 400));
+            assert!(!bench.snd.is_ack_acceptable(una + 401));
+        }
     }
 }

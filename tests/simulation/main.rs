@@ -76,3 +76,17 @@ fn many_seeds() {
     eprintln!("{seeds} seeds, {octets:?} octets, {failed:?} connections failed with a reason");
     assert!(bad.is_empty(), "seeds that failed: {bad:?}; SEED=... cargo test --test simulation -- replay --nocapture");
 }
+
+/// Found the window carried past its edge: a retransmission acknowledged something new, but its window was not taken since its
+/// sequence number was old.
+#[test]
+fn window_is_not_carried_past_its_edge_by_an_acknowledgement_with_an_old_sequence_number() {
+    world::run(454, false);
+}
+
+/// Found two ends that each saw the other's window shrunk, sent their ACKs with an old sequence number for that, and so refused each
+/// other's acknowledgements until both gave up.
+#[test]
+fn ends_whose_windows_were_shrunk_do_not_refuse_each_others_acks_for_ever() {
+    world::run(1368, false);
+}
