@@ -45,12 +45,12 @@ fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     })?;
     let (address, port, device) = (lower.address(), options.port, &options.lower.device);
     print(&format!("session-tcp: serving {address} port {port} on {device}; type: nc {address} {port}\n"))?;
-    let mut config = Config { mtu_bytes: lower.mtu_bytes(), ..Config::default() };
+    let isn = IsnSecret(rand::random());
+    let mut config = Config { mtu_bytes: lower.mtu_bytes(), timestamp_secret: isn.clone(), ..Config::default() };
     if options.lifetime == Lifetime::Once {
         config.two_msl = ONCE_TWO_MSL;
     }
     let local = LocalAddr { addr: address, port };
-    let isn = IsnSecret(rand::random());
     let server = Server { lower: lower.clone(), backlog, local, config, isn, clock: Clock::start() };
     match options.lifetime {
         Lifetime::Once => server.run_once()?,

@@ -33,11 +33,12 @@ mod testing;
 mod throttle;
 mod time_wait;
 mod timers;
+mod timestamps;
 mod verdict;
 mod window;
 
 pub use closing::{Closing, ClosingDue, ClosingVerdict, LastAck, SendsFin, Unread};
-pub use config::{Config, Nagle};
+pub use config::{Config, Nagle, Timestamps};
 pub use established::{CloseWait, Due, Established, EstablishedVerdict, Open, Transfers};
 pub use fin_wait::{FinWait1, FinWait1Verdict, FinWait2, FinWait2Due, FinWait2Verdict};
 pub use listen::{LocalAddr, TcpClosed, TcpListen};
@@ -176,7 +177,7 @@ impl<S: State> Tcp<S> {
         self.tcb.count_challenge(segment, now);
         self.state.challenged(&self.tcb, segment, now);
         // Here goes D-SACK (RFC 2883).
-        self.tcb.challenge_ack()
+        self.tcb.challenge_ack(now)
     }
 
     /// ABORT (RFC 9293 §3.10.5): <SEQ=SND.NXT><CTL=RST>.

@@ -173,6 +173,30 @@ fn five_megabytes_come_back_as_rev_would_give_them() {
 }
 
 #[test]
+fn every_segment_carries_timestamps_and_ours_echo_those_of_linux() {
+    /// The kind of the timestamps option (RFC 7323 §3.2).
+    const TIMESTAMPS: u8 = 8;
+    against_the_server(|_| {
+        let capture = Capture::start();
+        let text = Random::new(4).lines(300_000, 120);
+        assert_same(&Client::connect().send_all_and_receive_all(&text), &reversed(&text));
+        let segments = capture.stop();
+        let mut sent: Vec<&[u8]> = vec![&[0; 4]];
+        for segment in &segments {
+            let Some(stamps) = segment.option(TIMESTAMPS) else {
+                panic!("without timestamps: {segment}");
+            };
+            if *segment.source.ip() == KERNEL {
+                sent.push(&stamps[..4]);
+            } else {
+                assert!(sent.contains(&&stamps[4..]), "echoes what was never sent: {segment}");
+                assert!(segment.payload.len() <= 1448, "no room left for the option: {segment}");
+            }
+        }
+    });
+}
+
+#[test]
 fn every_byte_value_passes() {
     against_the_server(|_| {
         let mut text = Random::new(3).bytes(300_000);

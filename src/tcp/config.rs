@@ -2,6 +2,8 @@
 
 use smoltcp::time::Duration;
 
+use super::isn::IsnSecret;
+
 /// Octets of the IPv4 and the TCP header without options: what an MTU has to hold besides text.
 pub(super) const FIXED_HEADERS_BYTES: usize = 40;
 
@@ -24,6 +26,16 @@ pub enum Nagle {
     Off,
 }
 
+/// Whether timestamps are used with a peer that uses them too (RFC 7323 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Timestamps {
+    /// They are offered and accepted.
+    #[default]
+    On,
+    /// They are not.
+    Off,
+}
+
 /// The parameters of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -33,6 +45,11 @@ pub struct Config {
     pub snd_buff_bytes: usize,
     /// Nagle's algorithm (RFC 9293 §3.7.4).
     pub nagle: Nagle,
+    /// Timestamps, and with them PAWS (RFC 7323 §3, §5).
+    pub timestamps: Timestamps,
+    /// What the offsets of the timestamp clocks are hashed with (RFC 7323 §7.1); it may be the one of the ISNs. Who knows it can tell
+    /// how long the program has been running.
+    pub timestamp_secret: IsnSecret,
     /// Octets of the largest IPv4 packet that the device carries, 68 to 65,535 (RFC 791); the MSS option says 40 less (MUST-67).
     pub mtu_bytes: usize,
     /// How long unacknowledged text is retransmitted before the connection is given up: R2, at least 100 s (RFC 9293 §3.8.3,
@@ -66,6 +83,8 @@ impl Default for Config {
             rcv_buff_bytes: 256 * 1024,
             snd_buff_bytes: 256 * 1024,
             nagle: Nagle::On,
+            timestamps: Timestamps::On,
+            timestamp_secret: IsnSecret([0; 16]),
             mtu_bytes: 1500,
             user_timeout: Duration::from_secs(300),
             syn_timeout: Duration::from_secs(180),
@@ -87,7 +106,7 @@ impl Config {
         u16::try_from(self.mtu_bytes.saturating_sub(FIXED_HEADERS_BYTES)).unwrap_or(u16::MAX)
     }
 
-    /// Eff.snd.MSS for a peer that named `mss` (RFC 9293 §3.7.1, MUST-16); we send no options with text yet.
+    /// Eff.snd.MSS for a peer that named `mss` (RFC 9293 §3.7.1, MUST-16), before what options take.
     pub(super) fn snd_mss(&self, mss: Option<u16>) -> u32 {
         let named = match mss {
             // RFC 9293 §3.7.1 (MUST-15). A peer that can receive nothing cannot mean it: read as if it had named none.

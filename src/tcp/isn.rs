@@ -10,7 +10,7 @@ use super::seq::SeqNum;
 const MICROS_PER_TICK: i64 = 4;
 
 /// The secret key of F, to be drawn at random when the program starts (RFC 9293 §3.4.1, MUST-9).
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct IsnSecret(pub [u8; 16]);
 
 impl core::fmt::Debug for IsnSecret {
@@ -24,18 +24,37 @@ impl core::fmt::Debug for IsnSecret {
 #[must_use]
 pub fn iss(secret: &IsnSecret, now: Instant, local: SocketAddrV4, remote: SocketAddrV4) -> SeqNum {
     let ticks = now.total_micros().div_euclid(MICROS_PER_TICK);
-    SeqNum::new(low_half(ticks.cast_unsigned())) + f(secret, local, remote)
+    SeqNum::new(low_half(ticks.cast_unsigned())) + f(secret, local, remote, Use::SequenceNumber)
+}
+
+/// The offset of the timestamp clock between two sockets: a random one for each pair (RFC 7323 §7.1), and no hint at its ISN.
+pub(super) fn timestamp_offset(secret: &IsnSecret, local: SocketAddrV4, remote: SocketAddrV4) -> u32 {
+    f(secret, local, remote, Use::Timestamp)
+}
+
+/// What a hash is for: those for one use say nothing of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// The initial sequence number.
+    SequenceNumber,
+    /// The offset of the timestamp clock.
+    Timestamp,
 }
 
 /// F: a keyed hash of the pair of sockets.
-fn f(IsnSecret(secret): &IsnSecret, local: SocketAddrV4, remote: SocketAddrV4) -> u32 {
+fn f(IsnSecret(secret): &IsnSecret, local: SocketAddrV4, remote: SocketAddrV4, purpose: Use) -> u32 {
     let [l0, l1, l2, l3] = local.ip().octets();
     let [r0, r1, r2, r3] = remote.ip().octets();
     let [m0, m1] = local.port().to_be_bytes();
     let [n0, n1] = remote.port().to_be_bytes();
     let first = u64::from_le_bytes([l0, l1, l2, l3, m0, m1, r0, r1]);
     // The last block of SipHash holds the rest of the input and, in its highest octet, the length of all of it.
-    let last = u64::from_le_bytes([r2, r3, n0, n1, 0, 0, 0, 12]);
+    let tail = match purpose {
+        Use::SequenceNumber => [0, 0, 0, 12],
+        Use::Timestamp => [1, 0, 0, 13],
+    };
+    let [t0, t1, t2, t3] = tail;
+    let last = u64::from_le_bytes([r2, r3, n0, n1, t0, t1, t2, t3]);
     low_half(siphash_2_4(*secret, &[first, last]))
 }
 

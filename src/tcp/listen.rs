@@ -49,10 +49,11 @@ impl TcpClosed {
     /// Active OPEN (RFC 9293 §3.10.1): <SEQ=ISS><CTL=SYN>.
     pub fn connect(self, local: SocketAddrV4, remote: SocketAddrV4, iss: SeqNum, now: Instant) -> (Tcp<SynSent>, Syn) {
         let scale = Scale::of(self.config.rcv_buff_bytes);
-        let options = Options { mss: Some(self.config.rcv_mss()), window_scale: Some(scale.shift) };
+        let options =
+            Options { mss: Some(self.config.rcv_mss()), window_scale: Some(scale.shift), ..Options::default() };
         let tcb = Tcb::new(local, remote, self.config, iss, now);
-        let tcp = Tcp::new(tcb, SynSent { options });
-        let syn = tcp.syn();
+        let mut tcp = Tcp::new(tcb, SynSent { options });
+        let syn = tcp.syn(now);
         (tcp, syn)
     }
 
@@ -128,11 +129,11 @@ impl TcpListen {
     pub fn recv_syn(self, remote: SocketAddrV4, syn: Syn, iss: SeqNum, now: Instant) -> (Tcp<SynReceived>, SynAck) {
         let syn = Segment::from(syn);
         let mut tcb = Tcb::new(self.local, remote, self.config, iss, now);
-        let options = tcb.take_syn(&syn);
+        let options = tcb.take_syn(&syn, now);
         // Text is queued for processing later.
         tcb.rcv.hold_early_text(&syn.payload);
         let mut tcp = Tcp::new(tcb, SynReceived::new(Origin::Passive, options));
-        let syn_ack = tcp.syn_ack();
+        let syn_ack = tcp.syn_ack(now);
         (tcp, syn_ack)
     }
 }
@@ -195,7 +196,7 @@ mod tests {
         let (tcp, syn_ack) = Ends::listen(Config::default()).recv_syn(REMOTE, ENDS.syn(), ENDS.iss, NOW);
         let syn_ack = Segment::from(syn_ack);
         assert_eq!((syn_ack.seq, syn_ack.ack), (ENDS.iss, ENDS.irs + 1));
-        assert_eq!(syn_ack.options, Options { mss: Some(1460), window_scale: None });
+        assert_eq!(syn_ack.options, Options { mss: Some(1460), ..Options::default() });
         assert_eq!(syn_ack.wnd, u16::MAX);
         assert_eq!((tcp.status().snd_una, tcp.status().snd_nxt), (ENDS.iss, ENDS.iss + 1));
         assert_eq!((tcp.local(), tcp.remote()), (LOCAL, REMOTE));
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn window_scale_is_only_answered_and_never_applied_to_the_syn_ack() {
-        let (_, syn_ack) = answered(Options { mss: None, window_scale: Some(0) });
+        let (_, syn_ack) = answered(Options { window_scale: Some(0), ..Options::default() });
         assert_eq!((syn_ack.options.window_scale, syn_ack.wnd), (Some(3), u16::MAX));
         assert_eq!(answered(Options::default()).1.options.window_scale, None);
     }
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn window_scale_above_14_is_used_as_14() {
         for (shift, used) in [(1, 1), (14, 14), (15, 14), (255, 14)] {
-            let (tcp, _) = answered(Options { mss: None, window_scale: Some(shift) });
+            let (tcp, _) = answered(Options { window_scale: Some(shift), ..Options::default() });
             let Reaction::Acceptable(super::super::SynReceivedVerdict::Acked(proof)) = tcp.judge(ENDS.ack(), NOW)
             else {
                 panic!("the handshake's ACK is acceptable");
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn mss_is_that_of_the_peer_within_reason() {
         for (mss, used) in [(None, 536), (Some(0), 536), (Some(1), 48), (Some(500), 500), (Some(9000), 1460)] {
-            assert_eq!(answered(Options { mss, window_scale: None }).0.status().mss, used);
+            assert_eq!(answered(Options { mss, ..Options::default() }).0.status().mss, used);
         }
     }
 

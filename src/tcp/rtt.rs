@@ -38,7 +38,7 @@ struct Timed {
 pub(super) struct Rtt {
     /// `None` before the first measurement.
     smoothed: Option<Smoothed>,
-    /// The segment being timed. Here goes RTTM once there are timestamps (RFC 7323 §4).
+    /// The segment being timed.
     timed: Option<Timed>,
     /// RTO before backing off.
     base: Duration,
@@ -92,20 +92,37 @@ impl Rtt {
         }
     }
 
+    /// RTTM (RFC 7323 §4.1): takes the age of the timestamp echoed by an acknowledgement of new text for a measurement, one of
+    /// `samples` in a round trip.
+    ///
+    /// Timing a segment is finer than the timestamp clock's millisecond, so that is preferred, as in Linux. The echo serves when Karn's
+    /// rule left nothing to be timed: it tells a retransmission from what was retransmitted.
+    pub(super) fn echoed(&mut self, r: Duration, samples: u32) {
+        if self.timed.is_none() {
+            self.measure_one_of(r, samples);
+        }
+    }
+
     /// RFC 6298 §2.2 and §2.3: the measurement R.
     fn measure(&mut self, r: Duration) {
+        self.measure_one_of(r, 1);
+    }
+
+    /// RFC 7323 appendix G: alpha and beta divided by the number of measurements expected in a round trip.
+    fn measure_one_of(&mut self, r: Duration, samples: u32) {
         let r_micros = r.total_micros();
         let (srtt, rttvar) = match self.smoothed {
             None => (r_micros, r_micros / 2),
             Some(Smoothed { srtt, rttvar }) => {
-                let srtt = srtt.total_micros();
+                let (srtt, rttvar) = (srtt.total_micros(), rttvar.total_micros());
                 // Alpha is 1/8, beta 1/4.
-                let rttvar = (3 * rttvar.total_micros() + srtt.abs_diff(r_micros)) / 4;
-                ((7 * srtt + r_micros) / 8, rttvar)
+                let (alpha, beta) = (8 * u64::from(samples.max(1)), 4 * u64::from(samples.max(1)));
+                let rttvar = ((beta - 1).saturating_mul(rttvar).saturating_add(srtt.abs_diff(r_micros))) / beta;
+                ((alpha - 1).saturating_mul(srtt).saturating_add(r_micros) / alpha, rttvar)
             }
         };
         self.smoothed = Some(Smoothed { srtt: Duration::from_micros(srtt), rttvar: Duration::from_micros(rttvar) });
-        let rto = Duration::from_micros(srtt + GRANULARITY.total_micros().max(4 * rttvar));
+        let rto = Duration::from_micros(srtt.saturating_add(GRANULARITY.total_micros().max(rttvar.saturating_mul(4))));
         self.base = rto.clamp(self.min_rto, self.max_rto.max(self.min_rto));
         self.backoff = 0;
     }
@@ -157,6 +174,34 @@ mod tests {
         measured(&mut rtt, 200);
         // RTTVAR = 3/4 * 50 + 1/4 * 100 = 62.5; SRTT = 7/8 * 100 + 1/8 * 200 = 112.5.
         assert_eq!(rtt.rto(), Duration::from_micros(112_500 + 4 * 62_500));
+    }
+
+    #[test]
+    fn echoed_timestamps_are_damped_by_their_number() {
+        let mut rtt = rtt();
+        measured(&mut rtt, 100);
+        rtt.echoed(Duration::from_millis(200), 10);
+        // RTTVAR = 39/40 * 50 + 1/40 * 100 = 51.25; SRTT = 79/80 * 100 + 1/80 * 200 = 101.25.
+        assert_eq!(rtt.rto(), Duration::from_micros(101_250 + 4 * 51_250));
+    }
+
+    #[test]
+    fn echoed_timestamps_end_the_backing_off_that_karn_would_keep() {
+        let mut rtt = rtt();
+        rtt.time(SeqNum::new(5), Instant::from_secs(1));
+        rtt.back_off();
+        rtt.acknowledged(SeqNum::new(5), Instant::from_secs(2));
+        assert_eq!(rtt.rto(), Duration::from_secs(2));
+        rtt.echoed(Duration::from_millis(100), 1);
+        assert_eq!(rtt.rto(), Duration::from_millis(300));
+    }
+
+    #[test]
+    fn segment_being_timed_is_preferred_to_the_echo() {
+        let mut rtt = rtt();
+        rtt.time(SeqNum::new(5), Instant::from_secs(1));
+        rtt.echoed(Duration::from_millis(100), 1);
+        assert_eq!(rtt.rto(), Duration::from_secs(1));
     }
 
     #[test]

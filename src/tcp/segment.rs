@@ -23,7 +23,9 @@ const KIND_NOP: u8 = 1;
 const KIND_MSS: u8 = 2;
 /// Window scale (RFC 7323 §2).
 const KIND_WINDOW_SCALE: u8 = 3;
-// Here go SACK-permitted (4), SACK (5, RFC 2018) and timestamps (8, RFC 7323).
+// Here go SACK-permitted (4) and SACK (5, RFC 2018).
+/// Timestamps (RFC 7323 §3).
+const KIND_TIMESTAMP: u8 = 8;
 
 /// The control bits of a header, reserved ones left out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -165,6 +167,15 @@ impl fmt::Debug for Control {
     }
 }
 
+/// The value of the timestamps option (RFC 7323 §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timestamp {
+    /// What the sender's timestamp clock said.
+    pub tsval: u32,
+    /// What the clock of the other end said, as the sender of this segment has last heard; only valid with ACK.
+    pub tsecr: u32,
+}
+
 /// The options we know, those of a segment that it does not carry being `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Options {
@@ -172,7 +183,9 @@ pub struct Options {
     pub mss: Option<u16>,
     /// Shift count of the window scale option, as sent (RFC 7323 §2.3: above 14 is read as 14 by its user).
     pub window_scale: Option<u8>,
-    // Here go SACK-permitted, the SACK blocks (RFC 2018) and the timestamps (RFC 7323).
+    /// Timestamps (RFC 7323 §3).
+    pub timestamp: Option<Timestamp>,
+    // Here go SACK-permitted and the SACK blocks (RFC 2018).
 }
 
 impl Options {
@@ -207,6 +220,10 @@ impl Options {
         match (kind, value) {
             (KIND_MSS, &[high, low]) => self.mss = Some(u16::from_be_bytes([high, low])),
             (KIND_WINDOW_SCALE, &[shift]) => self.window_scale = Some(shift),
+            (KIND_TIMESTAMP, &[v0, v1, v2, v3, e0, e1, e2, e3]) => {
+                let (tsval, tsecr) = (u32::from_be_bytes([v0, v1, v2, v3]), u32::from_be_bytes([e0, e1, e2, e3]));
+                self.timestamp = Some(Timestamp { tsval, tsecr });
+            }
             _ => {}
         }
     }
@@ -220,12 +237,21 @@ impl Options {
         if let Some(shift) = self.window_scale {
             into.extend([KIND_NOP, KIND_WINDOW_SCALE, 3, shift]);
         }
+        if let Some(Timestamp { tsval, tsecr }) = self.timestamp {
+            // RFC 7323 appendix A: so that the values stand on word boundaries.
+            into.extend([KIND_NOP, KIND_NOP, KIND_TIMESTAMP, 10]);
+            into.extend(tsval.to_be_bytes());
+            into.extend(tsecr.to_be_bytes());
+        }
     }
 
     /// Octets the options take in a header.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        4 * (usize::from(self.mss.is_some()) + usize::from(self.window_scale.is_some()))
+        let words = usize::from(self.mss.is_some())
+            + usize::from(self.window_scale.is_some())
+            + 3 * usize::from(self.timestamp.is_some());
+        4 * words
     }
 }
 
@@ -437,9 +463,29 @@ mod tests {
     fn what_is_emitted_parses_back() {
         for mss in [None, Some(1460)] {
             for window_scale in [None, Some(7)] {
-                let segment = Segment { options: Options { mss, window_scale }, ..sample() };
-                assert_eq!(Segment::parse(&segment.emit(A, B), A, B), Ok(segment));
+                for timestamp in [None, Some(Timestamp { tsval: u32::MAX, tsecr: 0x0102_0304 })] {
+                    let segment = Segment { options: Options { mss, window_scale, timestamp }, ..sample() };
+                    assert_eq!(Segment::parse(&segment.emit(A, B), A, B), Ok(segment));
+                }
             }
+        }
+    }
+
+    #[test]
+    fn timestamps_take_twelve_octets_and_stand_on_word_boundaries() {
+        let timestamp = Some(Timestamp { tsval: 0x0102_0304, tsecr: 0x0506_0708 });
+        let bytes = Segment { options: Options { timestamp, ..Options::default() }, ..sample() }.emit(A, B);
+        assert_eq!(bytes[12] >> 4, 8);
+        assert_eq!(bytes[20..32], [1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn timestamps_one_octet_too_short_or_too_long_are_ignored() {
+        for (length, octets) in [(9, 7), (11, 9)] {
+            let mut option = vec![8, length];
+            option.extend(vec![1; octets]);
+            let parsed = Segment::parse(&with_options(&option), A, B).unwrap();
+            assert_eq!(parsed.options, Options::default());
         }
     }
 
@@ -482,7 +528,7 @@ mod tests {
     #[test]
     fn options_need_no_word_boundary_and_unknown_ones_are_skipped() {
         let parsed = Segment::parse(&with_options(&[1, 254, 5, 9, 9, 9, 2, 4, 2, 0, 1, 3, 3, 9]), A, B).unwrap();
-        assert_eq!(parsed.options, Options { mss: Some(512), window_scale: Some(9) });
+        assert_eq!(parsed.options, Options { mss: Some(512), window_scale: Some(9), ..Options::default() });
         assert_eq!(parsed.payload, b"hello");
     }
 

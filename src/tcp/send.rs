@@ -183,6 +183,11 @@ impl Sender {
         self.set_window(syn, u32::from(syn.wnd));
     }
 
+    /// Options take so many octets of each segment (RFC 9293 §3.7.1, MUST-16).
+    pub(super) fn reserve(&mut self, option_bytes: u32) {
+        self.mss = self.mss.saturating_sub(option_bytes).max(1);
+    }
+
     /// SND.WND <- SEG.WND, SND.WL1 <- SEG.SEQ, SND.WL2 <- SEG.ACK.
     fn set_window(&mut self, segment: &Segment, snd_wnd: u32) {
         self.snd_wnd = snd_wnd;
@@ -535,6 +540,14 @@ impl Sender {
         }
         self.rearm(now, restart);
         self.check();
+    }
+
+    /// The acknowledgement up to `seg_ack`, which is about to be taken, echoes a timestamp of this age.
+    pub(super) fn echoed(&mut self, age: Duration, seg_ack: SeqNum) {
+        // RFC 7323 §4.1: only if it advances SND.UNA. Appendix G: ExpectedSamples = ceiling(FlightSize / (SMSS * 2)).
+        if self.is_new_ack(seg_ack) {
+            self.rtt.echoed(age, self.flight().div_ceil(2 * self.mss));
+        }
     }
 
     /// SND.UNA <- SEG.ACK.

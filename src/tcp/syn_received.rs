@@ -84,9 +84,9 @@ pub enum SynReceivedDue {
 
 impl Tcp<SynReceived> {
     /// <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>.
-    pub(super) fn syn_ack(&mut self) -> SynAck {
+    pub(super) fn syn_ack(&mut self, now: Instant) -> SynAck {
         let (ack, wnd) = self.tcb.rcv.acknowledge_syn();
-        let options = self.state.options.clone();
+        let options = Options { timestamp: self.tcb.stamps.for_ack(ack, now), ..self.state.options.clone() };
         let control = Control::SYN | Control::ACK;
         SynAck::mark(Segment { seq: self.tcb.snd.iss(), ack, control, wnd, options, ..self.tcb.blank() })
     }
@@ -148,7 +148,7 @@ impl Tcp<SynReceived> {
     pub fn retransmit(&mut self, now: Instant) -> SynAck {
         self.state.missed = Missed::No;
         self.tcb.snd.syn_sent_again(now);
-        self.syn_ack()
+        self.syn_ack(now)
     }
 
     /// To ESTABLISHED (RFC 9293 §3.10.7.4, fifth).
@@ -164,7 +164,8 @@ impl Tcp<SynReceived> {
     }
 
     /// Our SYN is acknowledged: takes the window, what came with the SYN, and what comes with this segment.
-    fn synchronize(&mut self, Judged { segment, trim }: Judged, now: Instant) {
+    fn synchronize(&mut self, Judged { segment, trim, seg_seq }: Judged, now: Instant) {
+        self.tcb.take_stamp(&segment, seg_seq, now);
         self.tcb.snd.establish(&segment, now);
         self.tcb.rcv.release_early_text();
         self.tcb.rcv.take(segment, trim, now);

@@ -3,7 +3,6 @@
 use smoltcp::time::Instant;
 
 use super::established::Established;
-use super::receive::Trim;
 use super::segment::{Control, Options, Segment};
 use super::syn_received::{Origin, SynReceived};
 use super::tcb::{HandshakeWork, refusal_of};
@@ -45,9 +44,9 @@ pub enum SynSentDue {
 
 impl Tcp<SynSent> {
     /// <SEQ=ISS><CTL=SYN>.
-    pub(super) fn syn(&self) -> Syn {
+    pub(super) fn syn(&mut self, now: Instant) -> Syn {
         let wnd = u16::try_from(self.tcb.config.rcv_buff_bytes).unwrap_or(u16::MAX);
-        let options = self.state.options.clone();
+        let options = Options { timestamp: self.tcb.stamps.for_syn(now), ..self.state.options.clone() };
         Syn::mark(Segment { seq: self.tcb.snd.iss(), control: Control::SYN, wnd, options, ..self.tcb.blank() })
     }
 
@@ -66,7 +65,7 @@ impl Tcp<SynSent> {
             }
             return Reaction::NotAcceptable(segment, Answer::Nothing);
         }
-        let judged = Judged { segment, trim: Trim::Whole };
+        let judged = Judged::whole(segment);
         match (control.syn(), control.ack()) {
             // Fourth.
             (true, true) => Reaction::Acceptable(SynSentVerdict::Answered(AnswersSyn(judged))),
@@ -92,13 +91,14 @@ impl Tcp<SynSent> {
     /// Our SYN again.
     pub fn retransmit(&mut self, now: Instant) -> Syn {
         self.tcb.snd.syn_sent_again(now);
-        self.syn()
+        self.syn(now)
     }
 
     /// To ESTABLISHED (RFC 9293 §3.10.7.3, fourth); the ACK is due at once.
     pub fn established(mut self, AnswersSyn(judged): AnswersSyn, now: Instant) -> Tcp<Established> {
         let mut segment = judged.segment;
-        self.tcb.take_syn(&segment);
+        self.tcb.take_syn(&segment, now);
+        self.tcb.take_stamp(&segment, segment.seq, now);
         self.tcb.snd.establish(&segment, now);
         // What our SYN announced, now that its RCV.NXT is known.
         self.tcb.rcv.acknowledge_syn();
@@ -113,11 +113,11 @@ impl Tcp<SynSent> {
 
     /// To SYN-RECEIVED (RFC 9293 §3.10.7.3, fourth): <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>.
     pub fn syn_received(mut self, CrossesSyn(judged): CrossesSyn, now: Instant) -> (Tcp<SynReceived>, SynAck) {
-        let options = self.tcb.take_syn(&judged.segment);
+        let options = self.tcb.take_syn(&judged.segment, now);
         self.tcb.rcv.hold_early_text(&judged.segment.payload);
         self.tcb.snd.syn_sent_again(now);
         let mut tcp = self.into_state(SynReceived::new(Origin::Active, options));
-        let syn_ack = tcp.syn_ack();
+        let syn_ack = tcp.syn_ack(now);
         (tcp, syn_ack)
     }
 }

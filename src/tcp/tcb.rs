@@ -13,6 +13,7 @@ use super::send::{Ending, Outgoing, Sender};
 use super::seq::SeqNum;
 use super::throttle::Throttle;
 use super::timers::earlier;
+use super::timestamps::Stamping;
 use super::verdict::Judged;
 use super::window::Scale;
 use crate::smol_channel::{Ack, FinAck, Rst};
@@ -49,6 +50,8 @@ pub struct Tcb {
     pub(super) snd: Sender,
     /// The receiving side.
     pub(super) rcv: Receiver,
+    /// The timestamps.
+    pub(super) stamps: Stamping,
     /// The limit of challenge ACKs.
     pub(super) throttle: Throttle,
 }
@@ -71,23 +74,35 @@ impl Tcb {
         let snd = Sender::new(iss, &config, now);
         // RCV.NXT and IRS mean nothing before the peer's SYN.
         let rcv = Receiver::new(SeqNum::default(), receiver_config(&config, snd.mss(), None));
-        Self { local, remote, config, snd, rcv, throttle: Throttle::new(now) }
+        let stamps = Stamping::new(&config, local, remote, now);
+        Self { local, remote, config, snd, rcv, stamps, throttle: Throttle::new(now) }
     }
 
     /// Learns from the peer's SYN, and returns the options that answer its options.
-    pub(super) fn take_syn(&mut self, syn: &Segment) -> Options {
+    pub(super) fn take_syn(&mut self, syn: &Segment, now: Instant) -> Options {
+        self.stamps.take_syn(syn, now);
         self.snd.take_syn(syn, &self.config);
+        self.snd.reserve(self.stamps.option_bytes());
         let config = receiver_config(&self.config, self.snd.mss(), syn.options.window_scale);
         self.rcv = Receiver::new(syn.seq, config);
         // RFC 7323 §2.2: the option only answers the option.
         let window_scale = syn.options.window_scale.map(|_| config.scale.shift);
-        Options { mss: Some(self.config.rcv_mss()), window_scale }
+        Options { mss: Some(self.config.rcv_mss()), window_scale, ..Options::default() }
     }
 
     /// Takes the acknowledgement, the text and the FIN of a segment that passed the checks.
-    pub(super) fn absorb(&mut self, Judged { segment, trim }: Judged, now: Instant) {
+    pub(super) fn absorb(&mut self, Judged { segment, trim, seg_seq }: Judged, now: Instant) {
+        self.take_stamp(&segment, seg_seq, now);
         self.snd.acknowledge(&segment, trim, now);
         self.rcv.take(segment, trim, now);
+    }
+
+    /// Takes the timestamps of an acceptable segment that began at `seg_seq`, before its acknowledgement is.
+    pub(super) fn take_stamp(&mut self, segment: &Segment, seg_seq: SeqNum, now: Instant) {
+        if let Some(age) = self.stamps.round_trip(segment, now) {
+            self.snd.echoed(age, segment.ack);
+        }
+        self.stamps.take(segment.options.timestamp, seg_seq, now);
     }
 
     /// What is due while our SYN is not acknowledged, or when something will be.
@@ -121,7 +136,7 @@ impl Tcb {
     pub(super) fn transmit(&mut self, now: Instant) -> Ack {
         match self.snd.due(now) {
             Some(outgoing @ Outgoing { ending: Ending::Open, .. }) => Ack::mark(self.emit(&outgoing, now)),
-            Some(Outgoing { ending: Ending::Fin, .. }) | None => self.ack(),
+            Some(Outgoing { ending: Ending::Fin, .. }) | None => self.ack(now),
         }
     }
 
@@ -131,25 +146,26 @@ impl Tcb {
             return FinAck::mark(self.emit(&outgoing, now));
         }
         let fin = self.snd.fin_again(now);
-        FinAck::mark(self.segment(fin, Control::NONE, Vec::new()))
+        FinAck::mark(self.segment(fin, Control::NONE, Vec::new(), now))
     }
 
     /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, with a SEQ that the peer accepts.
-    pub(super) fn ack(&mut self) -> Ack {
+    pub(super) fn ack(&mut self, now: Instant) -> Ack {
         let seq = self.snd.ack_seq();
-        Ack::mark(self.segment(seq, Control::ACK, Vec::new()))
+        Ack::mark(self.segment(seq, Control::ACK, Vec::new(), now))
     }
 
     /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, the answer to what is not acceptable.
-    pub(super) fn challenge_ack(&mut self) -> Ack {
+    pub(super) fn challenge_ack(&mut self, now: Instant) -> Ack {
         let seq = self.snd.snd_nxt();
-        Ack::mark(self.segment(seq, Control::ACK, Vec::new()))
+        Ack::mark(self.segment(seq, Control::ACK, Vec::new(), now))
     }
 
     /// <SEQ=SND.NXT><CTL=RST> (RFC 9293 §3.10.5).
     pub(super) fn rst(&self) -> Rst {
         let seq = self.snd.snd_nxt();
-        Rst::mark(Segment { seq, control: Control::RST, ..self.blank() })
+        let options = Options { timestamp: self.stamps.for_rst(), ..Options::default() };
+        Rst::mark(Segment { seq, control: Control::RST, options, ..self.blank() })
     }
 
     /// A segment of text, which counts as sent.
@@ -158,13 +174,14 @@ impl Tcb {
         // RFC 9293 §3.9.1.2 (MUST-61).
         let push = if self.snd.is_last(outgoing) { Control::PSH } else { Control::NONE };
         self.snd.sent(outgoing, now);
-        self.segment(outgoing.seq, Control::ACK | push, payload)
+        self.segment(outgoing.seq, Control::ACK | push, payload, now)
     }
 
     /// A segment with our RCV.NXT and window, which pays the ACK owed.
-    fn segment(&mut self, seq: SeqNum, control: Control, payload: Vec<u8>) -> Segment {
+    fn segment(&mut self, seq: SeqNum, control: Control, payload: Vec<u8>, now: Instant) -> Segment {
         let (ack, wnd) = self.rcv.acknowledge();
-        Segment { seq, ack, control, wnd, payload, ..self.blank() }
+        let options = Options { timestamp: self.stamps.for_ack(ack, now), ..Options::default() };
+        Segment { seq, ack, control, wnd, options, payload, ..self.blank() }
     }
 
     /// A segment with our ports and nothing else.

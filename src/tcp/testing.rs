@@ -54,7 +54,7 @@ impl Ends {
     /// The peer's SYN.
     pub(super) fn syn(self) -> Syn {
         let syn = segment(self.irs, SeqNum::default(), Control::SYN);
-        Syn::try_from(Segment { options: Options { mss: Some(1460), window_scale: None }, ..syn }).unwrap()
+        Syn::try_from(Segment { options: Options { mss: Some(1460), ..Options::default() }, ..syn }).unwrap()
     }
 
     /// The peer's segment with an acknowledgement of our SYN.

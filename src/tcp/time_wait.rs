@@ -5,6 +5,7 @@ use smoltcp::time::Instant;
 use super::segment::{Control, Segment};
 use super::tcb::Tcb;
 use super::timers::earlier;
+use super::timestamps::Reopening;
 use super::verdict::{Answer, Judged, Reaction, Reopens};
 use super::{Poll, State, Tcp, sealed};
 use crate::smol_channel::Ack;
@@ -50,15 +51,27 @@ impl<S: State> Tcp<S> {
 impl Tcp<TimeWait> {
     /// Decides what a segment is (RFC 9293 §3.10.7.4).
     pub fn judge(&self, segment: Segment, now: Instant) -> Reaction<Reopens> {
-        // RFC 9293 §3.6.1 (MAY-2): a SYN past all that the peer has sent. Here goes the finer test by timestamps (RFC 6191).
-        let kind = segment.control.without(Control::PSH | Control::URG | Control::ECE | Control::CWR);
-        if kind == Control::SYN && segment.seq.is_after(self.tcb.rcv.rcv_nxt()) {
+        if self.reopens(&segment) {
             return Reaction::Acceptable(Reopens(Judged::whole(segment)));
         }
         match self.tcb.check(segment, now) {
             // The only thing that can arrive is the peer's FIN, which is old by now: what is new means nothing.
             Ok(segment) => Reaction::NotAcceptable(segment, Answer::Nothing),
             Err(refusal) => refusal.into(),
+        }
+    }
+
+    /// Whether a segment opens a new connection between the same sockets (RFC 9293 §3.6.1, MAY-2 and SHLD-4; RFC 6191 §2).
+    fn reopens(&self, segment: &Segment) -> bool {
+        let kind = segment.control.without(Control::PSH | Control::URG | Control::ECE | Control::CWR);
+        if kind != Control::SYN {
+            return false;
+        }
+        match self.tcb.stamps.reopening(segment) {
+            Reopening::Allowed => true,
+            // A SYN past all that the peer has sent.
+            Reopening::BySequence => segment.seq.is_after(self.tcb.rcv.rcv_nxt()),
+            Reopening::Denied => false,
         }
     }
 
@@ -74,8 +87,8 @@ impl Tcp<TimeWait> {
     }
 
     /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>.
-    pub fn transmit(&mut self, _now: Instant) -> Ack {
-        self.tcb.ack()
+    pub fn transmit(&mut self, now: Instant) -> Ack {
+        self.tcb.ack(now)
     }
 }
 

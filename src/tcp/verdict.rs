@@ -4,7 +4,9 @@ use smoltcp::time::Instant;
 
 use super::receive::Trim;
 use super::segment::Segment;
+use super::seq::SeqNum;
 use super::tcb::Tcb;
+use super::timestamps::Stamp;
 use super::window::Fit;
 
 /// The outcome of an arriving segment.
@@ -37,6 +39,8 @@ pub(super) struct Judged {
     pub(super) segment: Segment,
     /// Whether that is all of it.
     pub(super) trim: Trim,
+    /// SEG.SEQ as it came.
+    pub(super) seg_seq: SeqNum,
 }
 
 /// Defines proofs: each can only be made by a `judge`, and is the argument of the transition it proves the event of.
@@ -93,7 +97,8 @@ impl From<Reopens> for Segment {
 impl Judged {
     /// A segment that is not cut.
     pub(super) const fn whole(segment: Segment) -> Self {
-        Self { segment, trim: Trim::Whole }
+        let seg_seq = segment.seq;
+        Self { segment, trim: Trim::Whole, seg_seq }
     }
 }
 
@@ -116,12 +121,18 @@ impl<A> From<Refusal> for Reaction<A> {
 }
 
 impl Tcb {
-    /// The checks that every state from SYN-RECEIVED on makes first: sequence number and RST (RFC 9293 §3.10.7.4).
+    /// The checks that every state from SYN-RECEIVED on makes first: timestamps, sequence number and RST (RFC 9293 §3.10.7.4).
     ///
     /// # Errors
     ///
     /// The segment did not pass.
     pub(super) fn check_sequence_and_rst(&self, segment: Segment, now: Instant) -> Result<Segment, Refusal> {
+        match self.stamps.inspect(&segment, now) {
+            Stamp::Fine => {}
+            Stamp::Missing => return Err(Refusal::NotAcceptable(segment, Answer::Nothing)),
+            // RFC 7323 §5.3, R1: treat the segment as not acceptable.
+            Stamp::Old => return Err(self.owes_ack(segment, now)),
+        }
         let fit = self.rcv.fit(&segment);
         if segment.control.rst() {
             return Err(self.judge_rst(segment, fit, now));
@@ -155,7 +166,6 @@ impl Tcb {
     /// The segment did not pass.
     pub(super) fn check(&self, segment: Segment, now: Instant) -> Result<Segment, Refusal> {
         let segment = self.check_sequence_and_rst(segment, now)?;
-        // Here goes PAWS (RFC 7323 §5), before the sequence number.
         if segment.control.syn() {
             // Fourth, and RFC 5961 §4.2: a challenge ACK, irrespective of the sequence number.
             return Err(self.owes_ack(segment, now));
@@ -173,8 +183,9 @@ impl Tcb {
 
     /// Cuts a segment that passed to the window.
     pub(super) fn trimmed(&self, mut segment: Segment) -> Judged {
+        let seg_seq = segment.seq;
         let trim = self.rcv.trim(&mut segment);
-        Judged { segment, trim }
+        Judged { segment, trim, seg_seq }
     }
 
     /// An ACK is owed for the segment, unless too many were already sent.

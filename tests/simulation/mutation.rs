@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use session_tcp::tcp::segment::{Control, Options};
+use session_tcp::tcp::segment::{Control, Options, Timestamp};
 use session_tcp::tcp::seq::SeqNum;
 use session_tcp::tcp::{Config, Segment, Status};
 use smoltcp::time::{Duration, Instant};
@@ -113,9 +113,21 @@ impl Target {
             options: Options {
                 mss: self.random.per_mille(300).then(|| *self.random.pick(&[0, 1, 536, 1460, u16::MAX])),
                 window_scale: self.random.per_mille(300).then(|| *self.random.pick(&[0, 7, 14, 15, 255])),
+                timestamp: self.timestamp(control),
             },
             payload: vec![7; self.random.size(0, len)],
         }
+    }
+
+    /// Timestamps, mostly the same and some older or around the wrap; sometimes none, a SYN often none.
+    fn timestamp(&mut self, control: Control) -> Option<Timestamp> {
+        let mut value = || match self.random.between(0, 19) {
+            0 => *self.random.pick(&[0_u32, 1 << 31, u32::MAX]),
+            1 => 9000 - u32::from(self.random.next().to_le_bytes()[0]),
+            _ => 9000,
+        };
+        let timestamp = Timestamp { tsval: value(), tsecr: value() };
+        self.random.per_mille(if control.syn() { 300 } else { 950 }).then_some(timestamp)
     }
 
     /// A segment arrives, through the wire's format; sometimes its octets are changed first, behind the checksum's back.

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use session_tcp::tcp::seq::SeqNum;
-use session_tcp::tcp::{Config, Nagle};
+use session_tcp::tcp::{Config, Nagle, Timestamps};
 use smoltcp::time::{Duration, Instant};
 
 use crate::host::{Closing, Host, User};
@@ -69,6 +69,9 @@ fn config(random: &mut Random) -> Config {
     }
     if random.per_mille(200) {
         config.delayed_ack = Duration::from_millis(499);
+    }
+    if random.per_mille(200) {
+        config.timestamps = Timestamps::Off;
     }
     config
 }
