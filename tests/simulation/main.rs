@@ -9,6 +9,7 @@
     reason = "the helpers of a test fail it by panicking, like the test itself"
 )]
 
+mod goodput;
 mod host;
 mod link;
 mod machine;
