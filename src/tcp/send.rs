@@ -697,7 +697,7 @@ mod tests {
 
     fn bench_with(iss: SeqNum, wnd: u16, config: &Config) -> Bench {
         let mut snd = Sender::new(iss, config, NOW);
-        let options = Options { mss: Some(1000), window_scale: None };
+        let options = Options { mss: Some(1000), ..Options::default() };
         let syn = Segment { seq: IRS, control: Control::SYN, wnd, options, ..Segment::default() };
         snd.take_syn(&syn, config);
         let ack = Segment { seq: IRS + 1, ack: iss + 1, control: Control::ACK, wnd, ..Segment::default() };
