@@ -5,4 +5,5 @@
 
 pub mod flows;
 pub mod lane;
+pub mod meeting;
 pub mod stack;
