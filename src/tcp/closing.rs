@@ -22,12 +22,15 @@ pub enum Unread {
 
 /// CLOSING: both ends have closed at once.
 #[derive(Debug)]
-pub struct Closing(());
+pub struct Closing {
+    /// Whether CLOSE came with received text unread.
+    unread: Unread,
+}
 
 impl Closing {
-    /// The peer's FIN has arrived before the acknowledgement of ours.
-    pub(super) const fn new() -> Self {
-        Self(())
+    /// The peer's FIN has arrived before the acknowledgement of ours; what CLOSE lost before is still lost.
+    pub(super) const fn new(unread: Unread) -> Self {
+        Self { unread }
     }
 }
 
@@ -128,7 +131,7 @@ impl Tcb {
 impl Tcp<Closing> {
     /// What is due.
     pub fn poll(&self, now: Instant) -> Poll<ClosingDue> {
-        self.tcb.poll_closing(Unread::Nothing, now)
+        self.tcb.poll_closing(self.state.unread, now)
     }
 
     /// Decides what a segment is (RFC 9293 §3.10.7.4).

@@ -123,7 +123,8 @@ impl Tcp<FinWait1> {
     /// To CLOSING (RFC 9293 §3.10.7.4, eighth): simultaneous close.
     pub fn closing(mut self, Finishes(judged): Finishes, now: Instant) -> Tcp<Closing> {
         self.tcb.absorb(judged, now);
-        self.into_state(Closing::new())
+        let unread = self.state.unread;
+        self.into_state(Closing::new(unread))
     }
 
     /// To TIME-WAIT (RFC 9293 §3.10.7.4, eighth).

@@ -110,6 +110,14 @@ fn shld_3_close_with_text_unread_resets() {
 }
 
 #[test]
+fn shld_3_the_loss_is_not_forgotten_when_the_fin_of_the_peer_comes_first() {
+    closed_with_text_unread(State::Established, |tcp| {
+        let sent = tcp.arrives(tcp.neutral(FIN | ACK));
+        data_is_lost(tcp, &sent);
+    });
+}
+
+#[test]
 fn shld_3_the_loss_is_not_forgotten_when_an_ack_comes_first() {
     closed_with_text_unread(State::Established, |tcp| {
         let sent = tcp.arrives(tcp.in_order(ACK));
