@@ -7,6 +7,7 @@ use super::tcb::Tcb;
 use super::timers::earlier;
 use super::timestamps::Reopening;
 use super::verdict::{Answer, Judged, Reaction, Reopens};
+use super::window::Fit;
 use super::{Poll, State, Tcp, sealed};
 use crate::smol_channel::Ack;
 
@@ -22,9 +23,10 @@ impl State for TimeWait {
 }
 
 impl sealed::Hooks for TimeWait {
-    /// RFC 9293 §3.10.7.4, eighth: the peer's FIN again restarts the 2 MSL time-wait timeout.
+    /// RFC 9293 §3.10.7.4, fifth and eighth: the peer's FIN again restarts the 2 MSL time-wait timeout.
     fn challenged(&mut self, tcb: &Tcb, segment: &Segment, now: Instant) {
-        if segment.control.fin() && segment.end() == tcb.rcv.rcv_nxt() {
+        let is_again = segment.end() == tcb.rcv.rcv_nxt() || tcb.rcv.fit(segment) == Fit::Inside;
+        if segment.control.fin() && !segment.control.syn() && is_again {
             self.expires_at = now + tcb.config.two_msl;
         }
     }
@@ -55,7 +57,8 @@ impl Tcp<TimeWait> {
             return Reaction::Acceptable(Reopens(Judged::whole(segment)));
         }
         match self.tcb.check(segment, now) {
-            // The only thing that can arrive is the peer's FIN, which is old by now: what is new means nothing.
+            // Fifth: the only thing that can arrive is a retransmission of the peer's FIN; acknowledge it.
+            Ok(segment) if segment.control.fin() => Reaction::NotAcceptable(segment, Answer::Ack),
             Ok(segment) => Reaction::NotAcceptable(segment, Answer::Nothing),
             Err(refusal) => refusal.into(),
         }

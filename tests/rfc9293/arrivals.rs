@@ -652,6 +652,19 @@ fn later_states_a_fin_at_a_new_number_leaves_the_state() {
     in_states(&[State::CloseWait, State::Closing, State::LastAck], |_, tcp| tcp.drops(tcp.neutral(FIN | ACK)));
 }
 
+#[test]
+fn time_wait_a_fin_in_the_window_is_acknowledged_and_restarts_2msl() {
+    // Fifth step: "acknowledge it, and restart the 2 MSL timeout"; eighth: "restart the 2 MSL time-wait timeout".
+    in_state(State::TimeWait, |tcp| {
+        tcp.wait(Duration::from_secs(59));
+        tcp.acknowledges(tcp.in_order(FIN | ACK));
+        tcp.wait(Duration::from_secs(59));
+        assert_eq!(tcp.state(), State::TimeWait);
+        tcp.wait(Duration::from_secs(1));
+        assert_eq!(tcp.state(), State::Closed);
+    });
+}
+
 /// Lets a segment with these numbers arrive in this state, with and without text.
 fn survives(state: State, control: Control, seq: SeqNum, ack: SeqNum) {
     for text in [&b""[..], b"12345", &[b'x'; 1460]] {
