@@ -161,9 +161,9 @@ impl Tcb {
         Ack::mark(self.segment(seq, Control::ACK, Vec::new(), now))
     }
 
-    /// <SEQ=SND.NXT><CTL=RST> (RFC 9293 §3.10.5).
+    /// <SEQ=SND.NXT><CTL=RST> (RFC 9293 §3.10.5), where that lies in the peer's window; else it would be dropped (RFC 5961 §3.2).
     pub(super) fn rst(&self) -> Rst {
-        let seq = self.snd.snd_nxt();
+        let seq = self.snd.ack_seq();
         let options = Options { timestamp: self.stamps.for_rst(), ..Options::default() };
         Rst::mark(Segment { seq, control: Control::RST, options, ..self.blank() })
     }

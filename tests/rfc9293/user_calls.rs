@@ -84,6 +84,20 @@ fn abort_sends_a_rst_with_snd_nxt() {
 }
 
 #[test]
+fn abort_with_a_probe_beyond_the_closed_window_outstanding_still_reaches_the_peer() {
+    // RFC 9293 §3.10.5 has SND.NXT; but it lies past the peer's window, and a RST there is dropped (RFC 5961 §3.2).
+    in_state(State::Established, |tcp| {
+        tcp.arrives(tcp.neutral(ACK).window(0));
+        tcp.send(b"text");
+        let (_, probe) = tcp.next_segment(Duration::from_secs(60)).unwrap();
+        assert_eq!(probe.payload, b"t");
+        tcp.arrives(tcp.neutral(ACK).window(0));
+        let una = tcp.snd_una();
+        assert_eq!(tcp.abort().seq, una);
+    });
+}
+
+#[test]
 fn status_tells_the_variables_of_the_block() {
     in_state(State::Established, |tcp| {
         tcp.send(b"text");
