@@ -213,6 +213,11 @@ impl Sender {
         self.check();
     }
 
+    /// A window without scaling as an ACK would announce it, if less than exactly.
+    pub(super) const fn scaled_down(&self, wnd: u16) -> u16 {
+        wnd >> self.shift
+    }
+
     /// ISS.
     pub(super) const fn iss(&self) -> SeqNum {
         self.iss

@@ -107,7 +107,7 @@ impl Tcp<SynReceived> {
 
     /// The checks of SYN-RECEIVED, in the order of RFC 9293 §3.10.7.4.
     fn check(&self, segment: Segment, now: Instant) -> Result<SynReceivedVerdict, Refusal> {
-        let segment = self.tcb.check_sequence_and_rst(segment, now)?;
+        let segment = self.tcb.check_sequence_and_rst(self.uncrossed(segment), now)?;
         if segment.control.syn() {
             // Fourth: passive, return to LISTEN; else as in the synchronized states.
             return match self.state.origin {
@@ -128,6 +128,20 @@ impl Tcp<SynReceived> {
         } else {
             SynReceivedVerdict::Acked(AcksSyn(judged))
         })
+    }
+
+    /// The SYN,ACK of a peer that opened at the same time, cut to its ACK; every other segment as it is.
+    ///
+    /// Table 6 has no room for it, since it begins before RCV.NXT, but figure 8 lets it establish the connection (RFC 9293 §3.5).
+    fn uncrossed(&self, segment: Segment) -> Segment {
+        let control = segment.control;
+        let is_syn_ack = control.syn() && control.ack() && !control.rst() && segment.seq == self.tcb.rcv.irs();
+        if self.state.origin == Origin::Passive || !is_syn_ack || !self.tcb.snd.is_new_ack(segment.ack) {
+            return segment;
+        }
+        // RFC 7323 §2.2: its window is not scaled, that of an ACK is.
+        let wnd = self.tcb.snd.scaled_down(segment.wnd);
+        Segment { seq: segment.text_seq(), control: control.without(Control::SYN), wnd, ..segment }
     }
 
     /// The RST for an acknowledgement that is not acceptable (RFC 9293 §3.10.7.4, fifth).

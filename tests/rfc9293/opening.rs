@@ -4,8 +4,48 @@ use session_tcp::smol_lower::{ListenError, LowerConfig};
 use session_tcp::tcp::Config;
 use smoltcp::wire::Ipv4Packet;
 
-use super::driver::{ACK, Craft, FIN, PEER, RST, SYN, State, Told, US, in_state, in_states};
+use super::driver::{ACK, Craft, FAR, FIN, PEER, RST, SYN, State, Told, US, in_state, in_states};
 use super::layers::{Wire, connected, from_peer};
+
+#[test]
+fn must_10_both_sides_may_open_at_once() {
+    // RFC 9293 §3.5, figure 8: SYN-SENT, SYN-RECEIVED by the SYN, ESTABLISHED by the SYN,ACK.
+    in_state(State::SynSent, |tcp| {
+        let answers = tcp.arrives(tcp.syn().mss(1000));
+        assert_eq!((answers[0].control, answers[0].seq, answers[0].ack), (SYN | ACK, tcp.iss(), tcp.irs() + 1));
+        assert_eq!(tcp.state(), State::SynCrossed);
+        tcp.ends(tcp.syn().and(ACK).acking(tcp.snd_nxt()).window(500), State::Established, &[Told::Connected]);
+        assert_eq!((tcp.rcv_nxt(), tcp.snd_una()), (tcp.irs() + 1, tcp.iss() + 1));
+        assert_eq!((tcp.status().unwrap().snd_wnd, tcp.status().unwrap().mss), (500, 1000));
+        tcp.arrives(tcp.data(b"text"));
+        assert_eq!(tcp.receive(), b"text");
+    });
+    // By an ACK as well, as the peer answers the SYN,ACK that it has no use for.
+    in_state(State::SynCrossed, |tcp| tcp.ends(tcp.in_order(ACK), State::Established, &[Told::Connected]));
+}
+
+#[test]
+fn must_10_a_syn_ack_that_is_not_the_crossed_one_does_not_establish() {
+    in_state(State::SynCrossed, |tcp| {
+        for seq in [tcp.irs() - 1, tcp.irs() + 1, tcp.irs() + FAR] {
+            tcp.acknowledges(tcp.syn().and(ACK).acking(tcp.snd_nxt()).at(seq));
+        }
+        for ack in [tcp.iss(), tcp.snd_nxt() + 1] {
+            tcp.arrives(tcp.syn().and(ACK).acking(ack));
+            assert_eq!(tcp.state(), State::SynCrossed);
+        }
+    });
+    // After a passive OPEN there is none.
+    in_state(State::SynReceived, |tcp| tcp.acknowledges(tcp.syn().and(ACK).acking(tcp.snd_nxt())));
+}
+
+#[test]
+fn must_10_text_in_the_crossed_syn_ack_is_taken() {
+    in_state(State::SynCrossed, |tcp| {
+        tcp.arrives(tcp.syn().and(ACK).acking(tcp.snd_nxt()).text(b"text"));
+        assert_eq!((tcp.state(), tcp.receive()), (State::Established, b"text".to_vec()));
+    });
+}
 
 #[test]
 fn must_11_syn_received_remembers_where_it_came_from() {
