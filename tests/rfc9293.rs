@@ -31,5 +31,5 @@ mod rfc9293 {
     mod sending;
     mod window;
 
-    //mod table;
+    mod table;
 }

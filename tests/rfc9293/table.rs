@@ -1,0 +1,144 @@
+//! Holds the README's table of requirements to the requirements and to the tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// How many requirements of each kind RFC 9293 numbers, from 1 on without a gap (Appendix B).
+const KINDS: [(&str, u32); 4] = [("MUST", 69), ("SHLD", 31), ("MAY", 18), ("REC", 1)];
+
+/// The title of the table's section.
+const SECTION: &str = "## RFC 9293, requirement by requirement";
+
+/// What can become of a requirement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Met,
+    NotApplicable,
+    Deviation,
+    NotYet,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+struct Row {
+    id: String,
+    verdict: Verdict,
+    remark: String,
+    tests: Vec<String>,
+}
+
+/// A file of this package.
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The section of the README that begins with this title.
+fn section(title: &str) -> String {
+    let readme = read("README.md");
+    let mut sections = readme.split("\n## ").skip(1);
+    let title = title.trim_start_matches("## ");
+    sections.find(|text| text.starts_with(title)).expect("the README has the section").to_owned()
+}
+
+/// The table: `| id | verdict | tests |`, with what there is to say behind the verdict.
+fn rows() -> Vec<Row> {
+    let table = section(SECTION);
+    let of_a_row = |line: &str| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [id, verdict, tests] = cells[..] else { panic!("a row of three cells: {line}") };
+        let (verdict, remark) = verdict.split_once(": ").unwrap_or((verdict, ""));
+        let verdict = match verdict {
+            "met" => Verdict::Met,
+            "not applicable" => Verdict::NotApplicable,
+            "deviation" => Verdict::Deviation,
+            "not yet" => Verdict::NotYet,
+            other => panic!("{id}: {other:?} is no verdict"),
+        };
+        let tests = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        Row { id: id.to_owned(), verdict, remark: remark.to_owned(), tests }
+    };
+    let is_row = |line: &&str| KINDS.iter().any(|(kind, _)| line.starts_with(&format!("| {kind}-")));
+    table.lines().filter(is_row).map(of_a_row).collect()
+}
+
+/// The names of all test functions in the integration tests and in the library.
+fn tests() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut folders = vec!["tests".into(), "src".into()];
+    while let Some(folder) = folders.pop() {
+        let folder: std::path::PathBuf = folder;
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(&folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                names.extend(tests_of(&fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    names
+}
+
+/// The functions marked as tests in a source.
+fn tests_of(source: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for part in source.split("#[test]").skip(1) {
+        if let Some((_, rest)) = part.split_once("fn ") {
+            names.extend(rest.split('(').next().map(str::to_owned));
+        }
+    }
+    names
+}
+
+/// The requirement that a test is named after: `must_13_…` is MUST-13's.
+fn id_of(test: &str) -> Option<String> {
+    let mut words = test.split('_');
+    let (kind, number) = (words.next()?.to_uppercase(), words.next()?);
+    let (_, last) = KINDS.iter().find(|(name, _)| *name == kind)?;
+    let number: u32 = number.parse().ok()?;
+    (1..=*last).contains(&number).then(|| format!("{kind}-{number}"))
+}
+
+#[test]
+fn the_table_has_every_requirement_once() {
+    let ids: Vec<String> = rows().into_iter().map(|row| row.id).collect();
+    let wanted: Vec<String> =
+        KINDS.iter().flat_map(|(kind, last)| (1..=*last).map(move |number| format!("{kind}-{number}"))).collect();
+    assert_eq!(wanted.len(), 119);
+    assert_eq!(ids, wanted);
+}
+
+#[test]
+fn the_table_names_the_tests_there_are_and_no_others() {
+    let tests = tests();
+    let mut named: BTreeMap<String, String> = BTreeMap::new();
+    for row in rows() {
+        for test in row.tests {
+            assert!(tests.contains(&test), "{}: there is no test {test}", row.id);
+            assert!(id_of(&test).is_none_or(|id| id == row.id), "{test} stands in the row of {}", row.id);
+            named.insert(test, row.id.clone());
+        }
+    }
+    for test in tests {
+        assert!(id_of(&test).is_none() || named.contains_key(&test), "the table does not name {test}");
+    }
+}
+
+#[test]
+fn what_is_met_is_tested_and_what_is_not_says_why() {
+    let deviations = section("## Deviations");
+    for row in rows() {
+        match row.verdict {
+            Verdict::Met => assert!(!row.tests.is_empty(), "{}: met, and no test", row.id),
+            Verdict::NotApplicable | Verdict::NotYet => {
+                assert!(!row.remark.is_empty(), "{}: without a reason", row.id);
+            }
+            Verdict::Deviation => {
+                assert!(!row.remark.is_empty(), "{}: without a reason", row.id);
+                let is_told = deviations.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|w| w == row.id);
+                assert!(is_told, "{}: the section on deviations does not tell of it", row.id);
+            }
+        }
+    }
+}
