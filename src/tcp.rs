@@ -15,6 +15,7 @@ use smoltcp::time::{Duration, Instant};
 mod closing;
 mod config;
 mod congestion;
+mod cubic;
 mod established;
 mod fin_wait;
 pub mod isn;
@@ -38,7 +39,7 @@ mod verdict;
 mod window;
 
 pub use closing::{Closing, ClosingDue, ClosingVerdict, LastAck, SendsFin, Unread};
-pub use config::{Config, Nagle, Timestamps};
+pub use config::{Config, CongestionControl, Nagle, Timestamps};
 pub use established::{CloseWait, Due, Established, EstablishedVerdict, Open, Transfers};
 pub use fin_wait::{FinWait1, FinWait1Verdict, FinWait2, FinWait2Due, FinWait2Verdict};
 pub use listen::{LocalAddr, TcpClosed, TcpListen};

@@ -36,6 +36,16 @@ pub enum Timestamps {
     Off,
 }
 
+/// How the congestion window grows in congestion avoidance, and how far a loss shrinks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CongestionControl {
+    /// CUBIC (RFC 9438): long fast paths are filled sooner.
+    #[default]
+    Cubic,
+    /// Reno's way (RFC 5681, RFC 6582).
+    NewReno,
+}
+
 /// The parameters of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -45,6 +55,8 @@ pub struct Config {
     pub snd_buff_bytes: usize,
     /// Nagle's algorithm (RFC 9293 §3.7.4).
     pub nagle: Nagle,
+    /// The congestion control algorithm (RFC 9293 §3.8.2, MAY-18).
+    pub congestion: CongestionControl,
     /// Timestamps, and with them PAWS (RFC 7323 §3, §5).
     pub timestamps: Timestamps,
     /// What the offsets of the timestamp clocks are hashed with (RFC 7323 §7.1); it may be the one of the ISNs. Who knows it can tell
@@ -83,6 +95,7 @@ impl Default for Config {
             rcv_buff_bytes: 256 * 1024,
             snd_buff_bytes: 256 * 1024,
             nagle: Nagle::On,
+            congestion: CongestionControl::Cubic,
             timestamps: Timestamps::On,
             timestamp_secret: IsnSecret([0; 16]),
             mtu_bytes: 1500,

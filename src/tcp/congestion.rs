@@ -1,6 +1,12 @@
-//! The congestion window: slow start, congestion avoidance and its use in recovery (RFC 5681, RFC 6582, RFC 6928).
+//! The congestion window: slow start, congestion avoidance and its use in recovery (RFC 5681, RFC 3465, RFC 6582, RFC 6928).
+//!
+//! How the window grows in congestion avoidance and how far it falls is Reno's here and CUBIC's in `cubic`; ECN (RFC 3168) calls
+//! `enter_recovery`.
 
-// Here goes the choice of an algorithm, once CUBIC (RFC 9438) stands beside this one; ECN (RFC 3168) calls `enter_recovery`.
+use smoltcp::time::{Duration, Instant};
+
+use super::config::CongestionControl;
+use super::cubic::{Cubic, Growth};
 
 /// No path needs more, and sums of it cannot overflow.
 const MAX_CWND: u32 = 1 << 30;
@@ -23,8 +29,39 @@ pub(super) enum Timeouts {
     Repeated,
 }
 
+/// The algorithm of congestion avoidance.
+#[derive(Clone, Debug)]
+enum Avoidance {
+    /// RFC 5681 §3.1.
+    NewReno {
+        /// Octets acknowledged since CWND last grew: bytes_acked (RFC 3465 §2.1).
+        acked: u32,
+    },
+    /// RFC 9438.
+    Cubic(Cubic),
+}
+
+impl Avoidance {
+    /// Before anything was lost.
+    fn new(control: CongestionControl) -> Self {
+        match control {
+            CongestionControl::NewReno => Self::NewReno { acked: 0 },
+            CongestionControl::Cubic => Self::Cubic(Cubic::default()),
+        }
+    }
+}
+
+/// How many segments an acknowledgement may count for in slow start: L (RFC 3465 §2.2, §2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stride {
+    /// One: after a timeout an acknowledgement may cover what was never retransmitted.
+    One,
+    /// Two: the receiver acknowledges every second segment.
+    Two,
+}
+
 /// CWND and what it depends on, all in octets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Congestion {
     /// SMSS.
     smss: u32,
@@ -34,20 +71,23 @@ pub(super) struct Congestion {
     cwnd: u32,
     /// SSTHRESH.
     ssthresh: u32,
-    /// Octets acknowledged since CWND last grew in congestion avoidance (RFC 5681 §3.1).
-    acked: u32,
+    /// L.
+    stride: Stride,
+    /// The algorithm.
+    avoidance: Avoidance,
 }
 
 impl Congestion {
     /// The window to begin with.
-    pub(super) fn new(smss: u32, handshake: Handshake) -> Self {
+    pub(super) fn new(control: CongestionControl, smss: u32, handshake: Handshake) -> Self {
         let initial = match handshake {
             // RFC 6928 §2.
             Handshake::AtOnce => (10 * smss).min(14_600.max(2 * smss)),
             // RFC 5681 §3.1: one segment after a lost SYN.
             Handshake::Retransmitted => smss,
         };
-        Self { smss, initial, cwnd: initial, ssthresh: MAX_CWND, acked: 0 }
+        let avoidance = Avoidance::new(control);
+        Self { smss, initial, cwnd: initial, ssthresh: MAX_CWND, stride: Stride::Two, avoidance }
     }
 
     /// CWND.
@@ -70,31 +110,65 @@ impl Congestion {
         self.cwnd = self.cwnd_after_idle();
     }
 
+    /// Something is sent with nothing outstanding: the window was not in use until now.
+    pub(super) fn resume(&mut self, now: Instant) {
+        match &mut self.avoidance {
+            Avoidance::NewReno { .. } => {}
+            Avoidance::Cubic(cubic) => cubic.skip_to(now),
+        }
+    }
+
     /// New text was acknowledged outside of fast recovery; `flight` was outstanding before.
-    pub(super) fn acknowledged(&mut self, acked: u32, flight: u32) {
+    pub(super) fn acknowledged(&mut self, acked: u32, flight: u32, now: Instant, rtt: Duration) {
         if self.cwnd < self.ssthresh {
             // A window that was not used has not been probed: it does not grow (RFC 7661 §1).
-            if self.cwnd < flight.saturating_mul(2) {
-                // RFC 5681 §3.1 (2): min(N, SMSS). Here goes appropriate byte counting (RFC 3465).
-                self.grow(acked.min(self.smss));
+            if self.is_used(flight) {
+                let stride = match self.stride {
+                    Stride::One => self.smss,
+                    Stride::Two => 2 * self.smss,
+                };
+                // RFC 3465 §2.2: min(N, L * SMSS).
+                self.grow(acked.min(stride));
             }
             return;
         }
-        // RFC 5681 §3.1: about one SMSS a round trip, counted in octets.
-        self.acked = self.acked.saturating_add(acked);
-        if self.acked >= self.cwnd {
-            self.acked -= self.cwnd;
-            if self.cwnd < flight.saturating_mul(2) {
-                self.grow(self.smss);
+        self.stride = Stride::Two;
+        let is_used = self.is_used(flight);
+        let (cwnd, smss) = (self.cwnd, self.smss);
+        match &mut self.avoidance {
+            Avoidance::NewReno { acked: bytes_acked } => {
+                // RFC 3465 §2.1: one SMSS for each window that is acknowledged.
+                *bytes_acked = bytes_acked.saturating_add(acked);
+                if *bytes_acked >= cwnd {
+                    *bytes_acked -= cwnd;
+                    if is_used {
+                        self.grow(smss);
+                    }
+                }
             }
+            Avoidance::Cubic(cubic) if is_used => {
+                self.cwnd = cubic.grow(Growth { cwnd, acked, smss, now, rtt }).min(MAX_CWND);
+            }
+            Avoidance::Cubic(cubic) => cubic.skip_to(now),
         }
+    }
+
+    /// Whether CWND is what limits the sender, half of it having been outstanding.
+    fn is_used(&self, flight: u32) -> bool {
+        self.cwnd < flight.saturating_mul(2)
     }
 
     /// RFC 5681 §3.2 (2) and (3): fast retransmit; three segments have left the network.
     pub(super) fn enter_recovery(&mut self, flight: u32) {
-        self.ssthresh = self.half_of(flight);
+        let reduced = match &mut self.avoidance {
+            Avoidance::NewReno { acked } => {
+                *acked = 0;
+                flight / 2
+            }
+            Avoidance::Cubic(cubic) => cubic.reduce(self.cwnd, flight),
+        };
+        self.ssthresh = self.at_least_two_segments(reduced);
         self.cwnd = self.ssthresh + 3 * self.smss;
-        self.acked = 0;
     }
 
     /// RFC 5681 §3.2 (4): a further segment has left the network.
@@ -119,15 +193,22 @@ impl Congestion {
     /// RFC 5681 §3.1 (4): the retransmission timer expired.
     pub(super) fn timed_out(&mut self, flight: u32, timeouts: Timeouts) {
         if timeouts == Timeouts::First {
-            self.ssthresh = self.half_of(flight);
+            let reduced = match &mut self.avoidance {
+                Avoidance::NewReno { acked } => {
+                    *acked = 0;
+                    flight / 2
+                }
+                Avoidance::Cubic(cubic) => cubic.time_out(self.cwnd, flight),
+            };
+            self.ssthresh = self.at_least_two_segments(reduced);
         }
+        self.stride = Stride::One;
         self.cwnd = self.smss;
-        self.acked = 0;
     }
 
-    /// RFC 5681 §3.1 (4): max(FlightSize / 2, 2 * SMSS).
-    fn half_of(&self, flight: u32) -> u32 {
-        (flight / 2).max(2 * self.smss).min(MAX_CWND)
+    /// RFC 5681 §3.1 (4), RFC 9438 §4.6: SSTHRESH is two segments at least.
+    fn at_least_two_segments(&self, octets: u32) -> u32 {
+        octets.max(2 * self.smss).min(MAX_CWND)
     }
 
     /// Opens the window further, within its limit.
@@ -141,32 +222,87 @@ mod tests {
     use super::*;
 
     fn fresh() -> Congestion {
-        Congestion::new(1000, Handshake::AtOnce)
+        Congestion::new(CongestionControl::NewReno, 1000, Handshake::AtOnce)
+    }
+
+    /// Acknowledges so much of what was outstanding.
+    fn acknowledged(cong: &mut Congestion, acked: u32, flight: u32) {
+        cong.acknowledged(acked, flight, Instant::from_secs(1), Duration::from_millis(100));
     }
 
     #[test]
     fn initial_window_is_that_of_rfc_6928() {
-        assert_eq!(Congestion::new(1460, Handshake::AtOnce).cwnd(), 14_600);
-        assert_eq!(Congestion::new(536, Handshake::AtOnce).cwnd(), 5_360);
-        assert_eq!(Congestion::new(9000, Handshake::AtOnce).cwnd(), 18_000);
-        assert_eq!(Congestion::new(1460, Handshake::Retransmitted).cwnd(), 1460);
+        let initial = |smss, handshake| Congestion::new(CongestionControl::Cubic, smss, handshake).cwnd();
+        assert_eq!(initial(1460, Handshake::AtOnce), 14_600);
+        assert_eq!(initial(536, Handshake::AtOnce), 5_360);
+        assert_eq!(initial(9000, Handshake::AtOnce), 18_000);
+        assert_eq!(initial(1460, Handshake::Retransmitted), 1460);
     }
 
     #[test]
-    fn slow_start_grows_by_what_is_acknowledged_but_at_most_a_segment() {
+    fn slow_start_grows_by_what_is_acknowledged_but_at_most_two_segments() {
         let mut cong = fresh();
-        cong.acknowledged(400, 10_000);
+        acknowledged(&mut cong, 400, 10_000);
         assert_eq!(cong.cwnd(), 10_400);
-        cong.acknowledged(5000, 10_000);
-        assert_eq!(cong.cwnd(), 11_400);
+        acknowledged(&mut cong, 2000, 10_000);
+        assert_eq!(cong.cwnd(), 12_400);
+        acknowledged(&mut cong, 2001, 10_000);
+        assert_eq!(cong.cwnd(), 14_400);
+    }
+
+    #[test]
+    fn slow_start_after_a_timeout_grows_by_at_most_a_segment() {
+        let mut cong = fresh();
+        cong.timed_out(20_000, Timeouts::First);
+        for wanted in (2000..=10_000).step_by(1000) {
+            acknowledged(&mut cong, 5000, 20_000);
+            assert_eq!(cong.cwnd(), wanted);
+        }
+        // Congestion avoidance ends that.
+        acknowledged(&mut cong, 1000, 20_000);
+        assert_eq!(cong.stride, Stride::Two);
+    }
+
+    #[test]
+    fn cubic_takes_three_tenths_and_grows_by_time() {
+        let mut cong = Congestion::new(CongestionControl::Cubic, 1000, Handshake::AtOnce);
+        cong.cwnd = 100_000;
+        cong.enter_recovery(100_000);
+        assert_eq!((cong.ssthresh(), cong.cwnd()), (70_000, 73_000));
+        cong.leave_recovery(70_000);
+        assert_eq!(cong.cwnd(), 70_000);
+        // K is 4.217 s: at that time the window is what it was.
+        let mut millis = 0;
+        while millis <= 4200 {
+            let now = Instant::from_millis(millis);
+            cong.acknowledged(cong.cwnd(), cong.cwnd(), now, Duration::from_millis(100));
+            millis += 100;
+        }
+        assert_eq!(cong.cwnd(), 100_000);
+        cong.timed_out(100_000, Timeouts::First);
+        assert_eq!((cong.ssthresh(), cong.cwnd()), (70_000, 1000));
+    }
+
+    #[test]
+    fn cubic_does_not_grow_what_is_not_used() {
+        let mut cong = Congestion::new(CongestionControl::Cubic, 1000, Handshake::AtOnce);
+        cong.ssthresh = 10_000;
+        let rtt = Duration::from_millis(100);
+        for second in 0..100 {
+            cong.acknowledged(5000, 5000, Instant::from_secs(second), rtt);
+            assert_eq!(cong.cwnd(), 10_000);
+        }
+        // The hundred seconds do not count: the stage begins now.
+        cong.acknowledged(10_000, 10_000, Instant::from_secs(100), rtt);
+        assert!(cong.cwnd() <= 11_000, "{}", cong.cwnd());
     }
 
     #[test]
     fn unused_window_does_not_grow() {
         let mut cong = fresh();
-        cong.acknowledged(1000, 5000);
+        acknowledged(&mut cong, 1000, 5000);
         assert_eq!(cong.cwnd(), 10_000);
-        cong.acknowledged(1000, 5001);
+        acknowledged(&mut cong, 1000, 5001);
         assert_eq!(cong.cwnd(), 11_000);
     }
 
@@ -175,14 +311,14 @@ mod tests {
         let mut cong = fresh();
         cong.timed_out(20_000, Timeouts::First);
         for _ in 0..9 {
-            cong.acknowledged(1000, 20_000);
+            acknowledged(&mut cong, 1000, 20_000);
         }
         assert_eq!(cong.cwnd(), 10_000);
         for _ in 0..9 {
-            cong.acknowledged(1000, 20_000);
+            acknowledged(&mut cong, 1000, 20_000);
         }
         assert_eq!(cong.cwnd(), 10_000);
-        cong.acknowledged(1000, 20_000);
+        acknowledged(&mut cong, 1000, 20_000);
         assert_eq!(cong.cwnd(), 11_000);
     }
 
@@ -221,7 +357,7 @@ mod tests {
     fn idle_time_brings_back_the_initial_window() {
         let mut cong = fresh();
         for _ in 0..5 {
-            cong.acknowledged(1000, 20_000);
+            acknowledged(&mut cong, 1000, 20_000);
         }
         assert_eq!(cong.cwnd(), 15_000);
         cong.restart_after_idle();

@@ -63,6 +63,11 @@ impl Rtt {
         }
     }
 
+    /// SRTT, or the first RTO before a round trip was measured.
+    pub(super) fn srtt(&self) -> Duration {
+        self.smoothed.map_or(self.base, |smoothed| smoothed.srtt)
+    }
+
     /// RTO, backed off and limited.
     pub(super) fn rto(&self) -> Duration {
         let factor = 1_u64 << self.backoff.min(MAX_BACKOFF);

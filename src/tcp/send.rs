@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use smoltcp::time::{Duration, Instant};
 
-use super::config::{Config, Nagle};
+use super::config::{Config, CongestionControl, Nagle};
 use super::congestion::{Congestion, Handshake, Timeouts};
 use super::receive::Trim;
 use super::recovery::{Duplicate, Progress, Recovery};
@@ -104,6 +104,8 @@ pub(super) struct Sender {
     timed_out_at: Option<SeqNum>,
     /// The retransmission timeout.
     rtt: Rtt,
+    /// The algorithm that it follows.
+    control: CongestionControl,
     /// The congestion window.
     congestion: Congestion,
     /// What is sent again.
@@ -162,7 +164,8 @@ impl Sender {
             sent_at: now,
             timed_out_at: None,
             rtt,
-            congestion: Congestion::new(mss, Handshake::AtOnce),
+            control: config.congestion,
+            congestion: Congestion::new(config.congestion, mss, Handshake::AtOnce),
             recovery: Recovery::new(iss),
             handshake: Handshake::AtOnce,
             nagle: config.nagle,
@@ -202,7 +205,7 @@ impl Sender {
         if self.handshake == Handshake::Retransmitted {
             self.rtt.restart_after_syn_timeout();
         }
-        self.congestion = Congestion::new(self.mss, self.handshake);
+        self.congestion = Congestion::new(self.control, self.mss, self.handshake);
         self.snd_una = segment.ack;
         self.progress_at = now;
         self.patience = self.user_timeout;
@@ -502,6 +505,7 @@ impl Sender {
         }
         if self.snd_una == self.snd_nxt {
             self.progress_at = now;
+            self.congestion.resume(now);
         }
         if self.recovery.is_open() {
             self.rtt.time(outgoing.end(), now);
@@ -565,7 +569,7 @@ impl Sender {
         self.snd_una = seg_ack;
         self.progress_at = now;
         match self.recovery.acknowledged(seg_ack) {
-            Progress::Normal => self.congestion.acknowledged(acked, flight),
+            Progress::Normal => self.congestion.acknowledged(acked, flight, now, self.rtt.srtt()),
             Progress::FirstPartial => self.congestion.partially_acknowledged(acked),
             Progress::LaterPartial => {
                 self.congestion.partially_acknowledged(acked);

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use session_tcp::tcp::seq::SeqNum;
-use session_tcp::tcp::{Config, Nagle, Timestamps};
+use session_tcp::tcp::{Config, CongestionControl, Nagle, Timestamps};
 use smoltcp::time::{Duration, Instant};
 
 use crate::host::{Closing, Host, User};
@@ -56,6 +56,7 @@ fn config(random: &mut Random) -> Config {
         rcv_buff_bytes: *random.pick(&[1, 100, 1500, 5000, 40_000, 65_535, 65_536, 262_144, 262_144]),
         snd_buff_bytes: *random.pick(&[1, 1000, 20_000, 262_144]),
         nagle: *random.pick(&[Nagle::On, Nagle::Off]),
+        congestion: *random.pick(&[CongestionControl::Cubic, CongestionControl::NewReno]),
         mtu_bytes: *random.pick(&[68, 296, 576, 1500, 1500, 1500, 9000]),
         // Slow users take their time.
         fin_wait_2_limit: Duration::from_secs(4 * 3600),
