@@ -37,11 +37,11 @@ pub struct Close(pub ());
 #[derive(Debug)]
 pub struct Closed(pub ());
 
-/// ABORT (RFC 9293 §3.9.1.5), and what becomes of a user that ends in the middle of its session.
+/// ABORT (RFC 9293 §3.9.1.6), and what becomes of a user that ends in the middle of its session.
 #[derive(Debug)]
 pub struct Abort(pub ());
 
-/// Tells the user that the connection ended by other than a FIN (RFC 9293 MUST-12), and why.
+/// Tells the user that the connection ended by other than a FIN (RFC 9293 §3.6, MUST-12), and why.
 #[derive(Debug)]
 pub struct Reset(pub ResetCause);
 

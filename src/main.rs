@@ -46,7 +46,7 @@ fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let (address, port, device) = (lower.address(), options.port, &options.lower.device);
     print(&format!("session-tcp: serving {address} port {port} on {device}; type: nc {address} {port}\n"))?;
     let isn = IsnSecret(rand::random());
-    let mut config = Config { mtu_bytes: lower.mtu_bytes(), timestamp_secret: isn.clone(), ..Config::default() };
+    let mut config = Config { mtu_bytes: lower.mtu_bytes(), ..Config::default() };
     if options.lifetime == Lifetime::Once {
         config.two_msl = ONCE_TWO_MSL;
     }

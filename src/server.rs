@@ -1,4 +1,4 @@
-//! Many connections: keeps one session listening, however many others are open (design §5 in the README).
+//! Many connections: keeps one session listening, however many others are open.
 //!
 //! A session is two threads, the server user's and the server system's, joined by a session-typed channel. When a
 //! session takes a SYN the next one is started; when one ends, by itself or by a failure, the others do not notice.
@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use log::{debug, error, info, warn};
+use log::{debug, info, warn};
 
 use crate::smol_channel::NetChannel;
 use crate::smol_lower::{Backlog, SmolLower};
@@ -21,7 +21,8 @@ use crate::tcp::{Config, LocalAddr};
 use crate::undirected::{Clock, Io};
 use crate::{RoleServerSystem, RoleServerUser, cb, user};
 
-/// Sessions at most, those in TIME-WAIT included: two threads and two buffers each, so this bounds threads and memory.
+/// Sessions at most, those in TIME-WAIT included, so this bounds threads (two each) and memory: a peer can pin at most about 3 MiB a
+/// session (both buffers, the user's unfinished line of 1 MiB and its answer, the queues), and does so only by filling them.
 const MAX_SESSIONS: usize = 4096;
 
 /// Sessions in TIME-WAIT at most while others want their place; the oldest goes first. Linux has such a limit as well
@@ -76,19 +77,26 @@ impl Sessions {
     fn wait_for_vacancy(&self, lower: &SmolLower, port: u16) {
         let mut census = self.census();
         while census.listening > 0 || census.sessions >= MAX_SESSIONS {
-            if census.sessions >= MAX_SESSIONS || census.time_wait.len() > MAX_TIME_WAIT {
-                evict(&mut census, lower, port);
+            let wanted = census.listening == 0;
+            if wanted || census.time_wait.len() > MAX_TIME_WAIT {
+                make_room(&mut census, lower, port);
             }
             census = self.changed.wait(census).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-/// Ends the oldest TIME-WAIT: its queue closes, and its session with it.
-fn evict(census: &mut Census, lower: &SmolLower, port: u16) {
-    if let Some(remote) = census.time_wait.pop_front() {
-        info!("{remote}: TIME-WAIT cut short, others want its place");
-        lower.evict(remote, port);
+/// Ends what can best be spared: the oldest TIME-WAIT, or else the oldest handshake.
+///
+/// Deviation: RFC 9293 §3.6.1 (MUST-13) keeps a TIME-WAIT for 2 MSL whatever else is wanted. A peer that lost our last ACK finds the
+/// connection gone, and its FIN is answered with a RST.
+fn make_room(census: &mut Census, lower: &SmolLower, port: u16) {
+    match census.time_wait.pop_front() {
+        Some(remote) => {
+            info!("{remote}: TIME-WAIT cut short, others want its place");
+            lower.evict(remote, port);
+        }
+        None => lower.evict_half_open(),
     }
 }
 
@@ -110,21 +118,34 @@ impl Entry {
         Entry { sessions, state: State::Listen, remote: None }
     }
 
+    /// Counts the session in its new state.
     fn count(&mut self, to: State) {
-        let mut census = self.sessions.census();
+        let sessions = Arc::clone(&self.sessions);
+        self.recount(&mut sessions.census(), to);
+        sessions.changed.notify_all();
+    }
+
+    fn recount(&mut self, census: &mut Census, to: State) {
+        let remote = self.remote;
         match self.state {
             State::Listen => census.listening -= 1,
-            State::TimeWait => census.time_wait.retain(|&remote| Some(remote) != self.remote),
-            _ => {}
+            State::TimeWait => census.time_wait.retain(|&other| Some(other) != remote),
+            State::Closed
+            | State::SynReceived
+            | State::Established
+            | State::CloseWait
+            | State::FinWait1
+            | State::FinWait2
+            | State::Closing
+            | State::LastAck => {}
         }
-        match (to, self.remote) {
-            (State::Listen, _) => census.listening += 1,
-            (State::TimeWait, Some(remote)) => census.time_wait.push_back(remote),
-            _ => {}
+        if to == State::Listen {
+            census.listening += 1;
+        }
+        if to == State::TimeWait {
+            census.time_wait.extend(remote);
         }
         self.state = to;
-        drop(census);
-        self.sessions.changed.notify_all();
     }
 }
 
@@ -141,9 +162,15 @@ impl Watch for Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.count(State::Closed);
-        self.sessions.census().sessions -= 1;
-        self.sessions.changed.notify_all();
+        if let (true, Some(remote)) = (self.state != State::Closed, self.remote) {
+            info!("{remote}: {} -> CLOSED, its session ended early", self.state);
+        }
+        let sessions = Arc::clone(&self.sessions);
+        let mut census = sessions.census();
+        self.recount(&mut census, State::Closed);
+        census.sessions -= 1;
+        drop(census);
+        sessions.changed.notify_all();
     }
 }
 
@@ -152,15 +179,21 @@ impl Server {
     pub fn run(&self) {
         let sessions = Arc::new(Sessions::default());
         info!("CLOSED -> LISTEN on {} port {}", self.local.addr, self.local.port);
+        let mut before = None;
         loop {
             sessions.wait_for_vacancy(&self.lower, self.local.port);
             if self.lower.has_ended() {
                 return;
             }
-            if let Err(cause) = self.start(&sessions) {
-                warn!("no thread for another session, trying again: {cause}");
+            let refused = self.start(&sessions).err();
+            if let (Some(cause), None) = (&refused, &before) {
+                warn!("no thread for another session, trying again until there is: {cause}");
+            }
+            if refused.is_some() {
+                make_room(&mut sessions.census(), &self.lower, self.local.port);
                 thread::sleep(THREAD_RETRY);
             }
+            before = refused;
         }
     }
 
@@ -168,13 +201,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The system's refusal of a thread.
+    /// The system's refusal of a thread, or the panic of a role.
     pub fn run_once(&self) -> io::Result<()> {
         info!("CLOSED -> LISTEN on {} port {}", self.local.addr, self.local.port);
         let (system, user) = self.start(&Arc::new(Sessions::default()))?;
         for role in [system, user] {
             if role.join().is_err() {
-                error!("a role of the session panicked");
+                return Err(io::Error::other("a role of the session panicked"));
             }
         }
         Ok(())
@@ -186,7 +219,8 @@ impl Server {
         let entry = Entry::new(Arc::clone(sessions));
         let net = NetChannel::new(self.lower.clone(), self.backlog.clone());
         let io = Io::new(net, system_end, self.clock);
-        let system = System::new(io, self.config.clone(), self.isn.clone(), entry);
+        let config = Config { timestamp_secret: self.isn.clone(), ..self.config.clone() };
+        let system = System::new(io, config, self.isn.clone(), entry);
         let local = self.local;
         let system = role("server-system", move || system.run(RoleServerSystem::start()))?;
         let user = role("server-user", move || user::server_user(RoleServerUser::start(), user_end, local))?;

@@ -165,10 +165,14 @@ impl SmolLower {
         Ok(Backlog::new(self.clone(), port, serial, arrivals))
     }
 
-    /// Ends a connection's inbox, so that its session ends and another can have its place.
-    pub fn evict(&self, remote: SocketAddrV4, local_port: u16) {
-        let route = self.table().evict(Key { remote, local_port });
-        drop(route);
+    /// Ends an open connection's inbox, so that its session ends and another can have its place.
+    pub(crate) fn evict(&self, remote: SocketAddrV4, local_port: u16) {
+        self.table().evict(Key { remote, local_port });
+    }
+
+    /// Ends the oldest handshake's inbox, so that its session ends and another can have its place.
+    pub(crate) fn evict_half_open(&self) {
+        self.table().evict_half_open();
     }
 
     /// The IP thread: takes packets and hands them on until it is stopped or the device fails; then all inboxes and backlogs end.

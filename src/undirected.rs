@@ -18,7 +18,7 @@ use crate::tcp::segment::Segment;
 
 /// Segments taken in a row before the clock and the user are looked at.
 ///
-/// Taking what has arrived before answering is what aggregates acknowledgements (RFC 9293 MUST-58, MUST-59); the limit
+/// Taking what has arrived before answering is what aggregates acknowledgements (RFC 9293 §3.10.7.4, MUST-58 and MUST-59); the limit
 /// keeps a flood of segments from holding up a retransmission.
 const SEGMENTS_IN_A_ROW: u32 = 32;
 

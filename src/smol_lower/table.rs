@@ -4,6 +4,7 @@ use core::net::SocketAddrV4;
 use std::collections::{HashMap, VecDeque};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use log::debug;
 
 use super::error::ListenError;
 use super::inbox::Arrival;
@@ -17,8 +18,14 @@ pub const MAX_CONNECTIONS: usize = 4_096;
 /// there are more, the oldest gives way: a true client answers within its round-trip time, a made-up one never does.
 pub const MAX_HALF_OPEN: usize = MAX_CONNECTIONS / 4;
 
+/// Entries of the queue of handshakes, those that are no longer half open included; at more than that it is tidied up.
+const HANDSHAKES_REMEMBERED: usize = 2 * MAX_HALF_OPEN;
+
 /// Arrivals that wait for a listening session, for each port. As large as a burst of clients that start at once may be.
 pub const BACKLOG: usize = 256;
+
+/// Of those, what begins no connection; stray segments, which are only to be refused, leave room for SYNs.
+const BACKLOG_STRAYS: usize = BACKLOG / 4;
 
 /// Segments that wait for one connection's thread; what comes on top is dropped like a packet lost on the way.
 /// A receive window of 256 KiB holds 180 full segments at an MTU of 1500.
@@ -158,13 +165,16 @@ impl Table {
             return Offered::Lost("the backlog is full");
         }
         if !begins_connection(&segment) {
+            if backlog.len() >= BACKLOG_STRAYS {
+                return Offered::Lost("SYNs have the rest of the backlog");
+            }
             return Offered::Listening { backlog, segment, connection: None };
+        }
+        if self.half_open >= MAX_HALF_OPEN || self.connections.len() >= MAX_CONNECTIONS {
+            self.evict_half_open();
         }
         if self.connections.len() >= MAX_CONNECTIONS {
             return Offered::Lost("the table of connections is full");
-        }
-        if self.half_open >= MAX_HALF_OPEN {
-            self.evict_half_open();
         }
         Offered::Listening { backlog, segment, connection: Some(self.insert(key)) }
     }
@@ -184,7 +194,7 @@ impl Table {
 
     /// Forgets the oldest entries of `handshakes` that are no longer half open, and all such when they have become many.
     fn forget_handshakes(&mut self) {
-        if self.handshakes.len() > 2 * MAX_HALF_OPEN {
+        if self.handshakes.len() > HANDSHAKES_REMEMBERED {
             let mut handshakes = std::mem::take(&mut self.handshakes);
             handshakes.retain(|&place| self.is_half_open(place));
             self.handshakes = handshakes;
@@ -195,9 +205,10 @@ impl Table {
     }
 
     /// Ends the oldest handshake: its inbox ends, and its session with it.
-    fn evict_half_open(&mut self) {
+    pub(super) fn evict_half_open(&mut self) {
         self.forget_handshakes();
         if let Some(place) = self.handshakes.pop_front() {
+            debug!("{}: its handshake gives way to a newer one", place.key.remote);
             self.remove(place);
         }
     }
@@ -212,14 +223,11 @@ impl Table {
         self.life == Life::Closed
     }
 
-    /// Ends a connection from below: its inbox ends. What is returned must be dropped after the table was unlocked.
-    #[must_use]
-    pub(super) fn evict(&mut self, key: Key) -> Option<Route> {
-        let route = self.connections.remove(&key)?;
-        if route.handshake == Handshake::HalfOpen {
-            self.half_open = self.half_open.saturating_sub(1);
+    /// Ends an open connection from below: its inbox ends. One that is half open is a newer one between the same ports.
+    pub(super) fn evict(&mut self, key: Key) {
+        if self.connections.get(&key).is_some_and(|route| route.handshake == Handshake::Complete) {
+            self.connections.remove(&key);
         }
-        Some(route)
     }
 
     /// The connection's handshake is complete.
@@ -377,13 +385,57 @@ mod tests {
             table.establish(place);
             held.push((place, inbox));
         }
-        assert!(table.handshakes.len() <= 2 * MAX_HALF_OPEN + 1);
+        assert!(table.handshakes.len() <= HANDSHAKES_REMEMBERED + 1);
         let next = table.offer(peer(MAX_CONNECTIONS), segment(1, 555, SYN, b""));
         assert!(matches!(next, Offered::Lost("the table of connections is full")));
         for (place, _) in held {
             table.remove(place);
         }
         assert_eq!((table.half_open, table.connections.len()), (0, 0));
+    }
+
+    #[test]
+    fn in_a_full_table_a_handshake_gives_way_and_an_open_connection_does_not() {
+        let mut table = Table::default();
+        let (_arrivals, _) = table.listen(555).unwrap();
+        let mut held = Vec::new();
+        for number in 0..MAX_CONNECTIONS {
+            let (place, inbox) = connection(table.offer(peer(number), segment(1, 555, SYN, b"")));
+            if number != 7 {
+                table.establish(place);
+            }
+            held.push(inbox);
+        }
+        connection(table.offer(peer(MAX_CONNECTIONS), segment(1, 555, SYN, b"")));
+        assert!(held[7].recv().is_err());
+        assert_eq!((table.half_open, table.connections.len()), (1, MAX_CONNECTIONS));
+    }
+
+    #[test]
+    fn eviction_spares_a_newer_handshake_between_the_same_ports() {
+        let mut table = Table::default();
+        let (_arrivals, _) = table.listen(555).unwrap();
+        let (place, inbox) = connection(table.offer(peer(1), segment(1, 555, SYN, b"")));
+        table.evict(place.key);
+        assert!(inbox.is_empty() && table.holds(place));
+        table.establish(place);
+        table.evict(place.key);
+        assert!(inbox.recv().is_err());
+    }
+
+    #[test]
+    fn stray_segments_leave_room_for_syns_in_the_backlog() {
+        let mut table = Table::default();
+        let (arrivals, _) = table.listen(555).unwrap();
+        for _ in 0..BACKLOG_STRAYS {
+            let Offered::Listening { backlog, segment, .. } = table.offer(peer(1), segment(1, 555, ACK, b"")) else {
+                panic!("not for the listener");
+            };
+            backlog.send(Arrival { remote: peer(1), segment, inbox: None }).unwrap();
+        }
+        assert!(matches!(table.offer(peer(1), segment(1, 555, ACK, b"")), Offered::Lost(_)));
+        connection(table.offer(peer(2), segment(1, 555, SYN, b"")));
+        assert_eq!(arrivals.len(), BACKLOG_STRAYS);
     }
 
     #[test]

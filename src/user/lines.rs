@@ -4,6 +4,9 @@
 /// a newline cannot make us store without bound.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
+/// Room that is kept for the next line: that of a long one is given back.
+const KEPT_BYTES: usize = 4096;
+
 /// What to do after the answer is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Then {
@@ -45,7 +48,7 @@ impl Lines {
     /// Takes the next octets of the stream; returns what to answer and whether an empty line was among them, after
     /// which nothing is looked at.
     pub(super) fn push(&mut self, octets: &[u8]) -> (Vec<u8>, Then) {
-        let mut answer = Vec::with_capacity(octets.len() + self.line.len());
+        let mut answer = Vec::new();
         for part in octets.split_inclusive(|&octet| octet == b'\n') {
             let (text, newline) = match part.split_last() {
                 Some((b'\n', text)) => (text, true),
@@ -98,6 +101,7 @@ impl Lines {
             }
         }
         self.line.clear();
+        self.line.shrink_to(KEPT_BYTES);
     }
 }
 
