@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::st::Message;
-use crate::tcp::LocalAddr;
+use crate::tcp::{LocalAddr, Setting};
 
 /// The most that one [`Data`] may carry: a user that writes more sends several. It bounds what the queue between the two
 /// roles can hold, and is no less than what one `Receive` is worth answering with.
@@ -29,6 +29,10 @@ pub struct Data(Vec<u8>);
 #[derive(Debug)]
 pub struct Receive(pub ());
 
+/// Sets something for the connection (RFC 9293 §3.9.1), before its OPEN or from the next segment on.
+#[derive(Debug)]
+pub struct Set(pub Setting);
+
 /// As a call CLOSE (RFC 9293 §3.9.1.4); as an answer to `Receive` the peer's: its stream was delivered to the end.
 #[derive(Debug)]
 pub struct Close(pub ());
@@ -50,7 +54,7 @@ pub struct Reset(pub ResetCause);
 pub enum ResetCause {
     /// The peer sent a RST.
     Peer,
-    /// The peer did not acknowledge for as long as the user timeout (RFC 9293 §3.8.3, R2).
+    /// The peer did not acknowledge for as long as the user timeout (RFC 9293 §3.8.3, R2), or answered no keep-alive.
     UserTimeout,
     /// The user closed before it had read everything (RFC 9293 SHLD-3).
     DataLost,
@@ -101,6 +105,7 @@ impl Message for TcbCreated {}
 impl Message for Connected {}
 impl Message for Data {}
 impl Message for Receive {}
+impl Message for Set {}
 impl Message for Close {}
 impl Message for Closed {}
 impl Message for Reset {}

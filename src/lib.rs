@@ -26,7 +26,7 @@ pub mod tcp;
 pub mod undirected;
 pub mod user;
 
-use calls::{Abort, Close, Closed, Connected, Data, Open, Receive, Reset, TcbCreated};
+use calls::{Abort, Close, Closed, Connected, Data, Open, Receive, Reset, Set, TcbCreated};
 use smol_channel::{Ack, FinAck, Rst, Syn, SynAck};
 use st::{Participant, Role, Timeout};
 use tcp::{
@@ -83,20 +83,11 @@ impl Participant for RoleServerUser {
     type Session = ServerUserSessionType;
 }
 
-/// The server system, from its user's OPEN on.
-pub type ServerSystemSessionType = St![
-    (RoleServerUser & Open).
-    (RoleServerUser + TcbCreated).
-    ServerSystemListen
-];
+/// The server system, from CLOSED on.
+pub type ServerSystemSessionType = SystemUnopened<RoleServerSystem>;
 
-/// The server user, from its OPEN on.
-pub type ServerUserSessionType = St![
-    (RoleServerSystem + Open).
-    (RoleServerSystem & TcbCreated).
-    (RoleServerSystem & Connected).
-    ServerUserOpen
-];
+/// The server user, from CLOSED on.
+pub type ServerUserSessionType = UserUnopened<RoleServerUser>;
 
 /// LISTEN of the server.
 pub type ServerSystemListen = SystemListen<RoleServerSystem>;
@@ -114,6 +105,14 @@ pub type ServerSystemFinWait2 = SystemFinWait2<RoleServerSystem>;
 pub type ServerUserOpen = UserOpen<RoleServerUser>;
 
 // ── The system: opening ──────────────────────────────────────────────────────────────────────────────────────────────
+
+Offer!(
+    /// CLOSED: the user may set what it wants from the first segment on, then it opens.
+    pub SystemUnopened<S: SystemSide> => UnopenedEvent {
+        S::User & Set(Set). SystemUnopened<S>,
+        S::User & Open(Open). (S::User + TcbCreated). SystemListen<S>,
+    }
+);
 
 Offer!(
     /// LISTEN.
@@ -152,6 +151,7 @@ Offer!(
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemEstablished<S>,
         S::Peer & Ignored(Segment). SystemEstablished<S>,
         S::User & Send(Data). SystemEstablished<S>,
+        S::User & Set(Set). SystemEstablished<S>,
         S::User & Receive(Receive). SystemEstablishedReceive<S>,
         S::User & Close(Close). SystemFinWait1<S>,
         S::User & Abort(Abort). (S::Peer + Rst). end,
@@ -169,6 +169,7 @@ Offer!(
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemEstablishedReceive<S>,
         S::Peer & Ignored(Segment). SystemEstablishedReceive<S>,
         S::User & Send(Data). SystemEstablishedReceive<S>,
+        S::User & Set(Set). SystemEstablishedReceive<S>,
         S::User & Close(Close). SystemFinWait1<S>,
         S::User & Abort(Abort). (S::Peer + Rst). end,
         Timeout & Deliver. (S::User + Data). SystemEstablished<S>,
@@ -185,6 +186,7 @@ Offer!(
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemCloseWait<S>,
         S::Peer & Ignored(Segment). SystemCloseWait<S>,
         S::User & Send(Data). SystemCloseWait<S>,
+        S::User & Set(Set). SystemCloseWait<S>,
         S::User & Receive(Receive). SystemCloseWaitReceive<S>,
         S::User & Close(Close). SystemLastAck<S>,
         S::User & Abort(Abort). (S::Peer + Rst). end,
@@ -201,6 +203,7 @@ Offer!(
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemCloseWaitReceive<S>,
         S::Peer & Ignored(Segment). SystemCloseWaitReceive<S>,
         S::User & Send(Data). SystemCloseWaitReceive<S>,
+        S::User & Set(Set). SystemCloseWaitReceive<S>,
         S::User & Close(Close). SystemLastAck<S>,
         S::User & Abort(Abort). (S::Peer + Rst). end,
         Timeout & Deliver. (S::User + Data). SystemCloseWait<S>,
@@ -290,6 +293,7 @@ Offer!(
     /// CLOSED before its time, and the user has the floor: it hears of it with its next call that has an answer.
     pub SystemClosed<S: SystemSide> => ClosedEvent {
         S::User & Send(Data). SystemClosed<S>,
+        S::User & Set(Set). SystemClosed<S>,
         S::User & Receive(Receive). (S::User + Reset). SystemClosedTold<S>,
         S::User & Close(Close). (S::User + Reset). end,
         S::User & Abort(Abort). end,
@@ -300,6 +304,7 @@ Offer!(
     /// CLOSED before its time, and the user was told: only its `Close` is awaited, and what crossed the telling.
     pub SystemClosedTold<S: SystemSide> => ClosedToldEvent {
         S::User & Send(Data). SystemClosedTold<S>,
+        S::User & Set(Set). SystemClosedTold<S>,
         S::User & Close(Close). end,
         S::User & Abort(Abort). end,
     }
@@ -308,9 +313,18 @@ Offer!(
 // ── The user ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Select!(
+    /// CLOSED: the user may set what it wants, then it opens and waits for a peer.
+    pub UserUnopened<U: UserSide>: U::System + {
+        Set(Set). UserUnopened<U>,
+        Open(Open). (U::System & TcbCreated). (U::System & Connected). UserOpen<U>,
+    }
+);
+
+Select!(
     /// The user has the floor: it may send as often as it likes, ask to receive, close or abort.
     pub UserOpen<U: UserSide>: U::System + {
         Send(Data). UserOpen<U>,
+        Set(Set). UserOpen<U>,
         Receive(Receive). UserReceiving<U>,
         Close(Close). UserClosing<U>,
         Abort(Abort). end,
@@ -330,6 +344,7 @@ Select!(
     /// The peer has closed and everything before was read: the user may still send.
     pub UserPeerClosed<U: UserSide>: U::System + {
         Send(Data). UserPeerClosed<U>,
+        Set(Set). UserPeerClosed<U>,
         Close(Close). UserClosing<U>,
         Abort(Abort). end,
     }

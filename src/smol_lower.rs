@@ -26,8 +26,8 @@ pub use inbox::{Arrival, Backlog, Inbox};
 pub use link::{BadLink, Impairment, LinkEnd, perfect};
 pub use table::{BACKLOG, INBOX_BYTES, INBOX_SEGMENTS, MAX_CONNECTIONS, MAX_HALF_OPEN, SEGMENT_OVERHEAD_BYTES};
 
-use crate::tcp::TcpClosed;
 use crate::tcp::segment::Segment;
+use crate::tcp::{Carriage, Path, TcpClosed, Ttl};
 use ip::Host;
 use table::{Key, Offered, Place, Table};
 use tun::Tun;
@@ -143,9 +143,18 @@ impl SmolLower {
     ///
     /// # Errors
     /// The device is down or gone, which ends [`SmolLower::run`] too; or the segment fits into no packet.
-    pub fn send(&self, remote: Ipv4Addr, tcp_bytes: &[u8]) -> Result<(), DeviceError> {
+    pub fn send(&self, remote: Ipv4Addr, carriage: Carriage, tcp_bytes: &[u8]) -> Result<(), DeviceError> {
         let shared = &self.shared;
-        let header = ip::header(self.address(), remote, shared.ttl, tcp_bytes.len());
+        if carriage.path == Path::Doubtful {
+            // RFC 9293 §3.8.3 (MUST-20): a host with several gateways would ask whether this one is dead. We have none to choose from.
+            debug!("{remote}: what is sent there is not acknowledged");
+        }
+        let ttl = match carriage.ttl {
+            Ttl::Default => shared.ttl,
+            Ttl::Hops(hops) => hops.get(),
+        };
+        let service = ip::Service { dscp: carriage.diff_serv.codepoint(), ttl };
+        let header = ip::header(self.address(), remote, service, tcp_bytes.len());
         let Some(header) = header else {
             return Err(DeviceError::TooLong { tcp_bytes: tcp_bytes.len() });
         };
@@ -262,7 +271,7 @@ impl SmolLower {
         };
         debug!("segment from {remote} for port {port}, which is closed, answered with a reset");
         let bytes = answer.emit(self.address(), *remote.ip());
-        self.send(*remote.ip(), &bytes)
+        self.send(*remote.ip(), Carriage::default(), &bytes)
     }
 
     /// Closes a port.
@@ -500,7 +509,7 @@ mod tests {
             for port in [555, 81] {
                 let mut bytes = packet(1000, port, SYN, b"").split_off(20);
                 TcpPacket::new_unchecked(&mut bytes[..]).fill_checksum(&Ipv4Addr::into(src), &Ipv4Addr::into(dst));
-                let header = ip::header(src, dst, 64, bytes.len()).unwrap();
+                let header = ip::header(src, dst, ip::Service { dscp: 0, ttl: 64 }, bytes.len()).unwrap();
                 peer.transmit([&header[..], &bytes].concat()).unwrap();
             }
         }
@@ -618,13 +627,13 @@ mod tests {
         assert!(backlog.receiver().recv().is_err());
         let ended = ip_thread.join().unwrap();
         assert!(matches!(ended, Err(DeviceError::PeerGone)));
-        assert!(lower.send(PEER, b"").is_err());
+        assert!(lower.send(PEER, Carriage::default(), b"").is_err());
     }
 
     #[test]
     fn an_overlong_segment_is_an_error_of_its_sender_alone() {
         let (lower, peer, _ip_thread) = served();
-        let error = lower.send(PEER, &vec![0; 65_516]).unwrap_err();
+        let error = lower.send(PEER, Carriage::default(), &vec![0; 65_516]).unwrap_err();
         assert!(matches!(error, DeviceError::TooLong { tcp_bytes: 65_516 }));
         peer.transmit(packet(1000, 81, SYN, b"")).unwrap();
         expect_segment(&peer, RST | ACK, 0, 101);

@@ -113,6 +113,14 @@ struct At<S: SystemSide, T: Stated> {
     tcp: Tcp<T::State>,
 }
 
+impl<S: SystemSide, T: Stated> At<S, T> {
+    /// The same state, after an event that changes only the machine.
+    fn after(st: Token<S, T>, mut tcp: Tcp<T::State>, event: impl FnOnce(&mut Tcp<T::State>)) -> Self {
+        event(&mut tcp);
+        At { st, tcp }
+    }
+}
+
 /// Where a session is between two events.
 enum Phase<S: SystemSide> {
     Listen(Token<S, SystemListen<S>>, TcpListen),

@@ -12,6 +12,7 @@ use core::net::SocketAddrV4;
 
 use smoltcp::time::{Duration, Instant};
 
+mod carriage;
 mod closing;
 mod config;
 mod congestion;
@@ -19,6 +20,7 @@ mod cubic;
 mod established;
 mod fin_wait;
 pub mod isn;
+mod keep_alive;
 mod listen;
 mod receive;
 mod recovery;
@@ -26,6 +28,8 @@ mod rtt;
 pub mod segment;
 mod send;
 pub mod seq;
+#[cfg(test)]
+mod solo;
 mod syn_received;
 mod syn_sent;
 mod tcb;
@@ -35,18 +39,22 @@ mod throttle;
 mod time_wait;
 mod timers;
 mod timestamps;
+mod user_timeout;
 mod verdict;
 mod window;
 
+pub use carriage::{Carriage, DiffServ, Path, Ttl};
 pub use closing::{Closing, ClosingDue, ClosingVerdict, LastAck, SendsFin, Unread};
-pub use config::{Config, CongestionControl, Nagle, Timestamps};
+pub use config::{Config, CongestionControl, Nagle, Setting, Timestamps};
 pub use established::{CloseWait, Due, Established, EstablishedVerdict, Open, Transfers};
 pub use fin_wait::{FinWait1, FinWait1Verdict, FinWait2, FinWait2Due, FinWait2Verdict};
+pub use keep_alive::KeepAlive;
 pub use listen::{LocalAddr, TcpClosed, TcpListen};
 pub use segment::Segment;
 pub use syn_received::{Origin, SynReceived, SynReceivedDue, SynReceivedVerdict};
 pub use syn_sent::{SynSent, SynSentDue, SynSentVerdict};
 pub use time_wait::{TimeWait, TimeWaitDue};
+pub use user_timeout::UserTimeout;
 pub use verdict::{
     Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Answer, AnswersSyn, CrossesSyn,
     Finishes, Reaction, Reopens, Resets, Restarts,
@@ -105,6 +113,16 @@ impl<D> Poll<D> {
             Self::Now(due) => Poll::Now(f(due)),
             Self::At(at) => Poll::At(at),
             Self::Never => Poll::Never,
+        }
+    }
+
+    /// Whichever of the two is first; what this one has due goes before what `other` has.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Now(due), _) | (Self::At(_) | Self::Never, Self::Now(due)) => Self::Now(due),
+            (Self::At(one), Self::At(two)) => Self::At(one.min(two)),
+            (Self::At(at), Self::Never) | (Self::Never, Self::At(at)) => Self::At(at),
+            (Self::Never, Self::Never) => Self::Never,
         }
     }
 

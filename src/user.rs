@@ -12,6 +12,7 @@ use crate::st::{End, Participant, SessionError, Token};
 use crate::tcp::LocalAddr;
 use crate::{
     ReceivingEvent, RoleServerSystem, RoleServerUser, UserClosing, UserClosingEvent, UserOpen, UserPeerClosed,
+    UserUnopened,
 };
 use lines::{Lines, Then};
 
@@ -30,7 +31,7 @@ pub fn server_user(
     mut system: System,
     local: LocalAddr,
 ) -> Result<End, SessionError> {
-    let st = system.select_one(st, Open(local))?;
+    let st = system.select(st, UserUnopened::Open(Open(local)))?;
     let (TcbCreated(()), st) = system.offer_one(st)?;
     let (Connected(()), st) = system.offer_one(st)?;
     echo(st, &mut system)

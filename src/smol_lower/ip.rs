@@ -63,16 +63,33 @@ impl Host {
     }
 }
 
+/// What the header of a packet says besides where it goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Service {
+    /// The DiffServ codepoint, 6 bits (RFC 2474 §3).
+    pub(super) dscp: u8,
+    /// Time to live, in hops.
+    pub(super) ttl: u8,
+}
+
 /// The header of one unfragmented packet with a TCP segment of `tcp_bytes`, `None` if it is too long.
-pub(super) fn header(src: Ipv4Addr, dst: Ipv4Addr, ttl: u8, tcp_bytes: usize) -> Option<[u8; HEADER_BYTES]> {
+pub(super) fn header(src: Ipv4Addr, dst: Ipv4Addr, service: Service, tcp_bytes: usize) -> Option<[u8; HEADER_BYTES]> {
     if tcp_bytes > MAX_PACKET_BYTES - HEADER_BYTES {
         return None;
     }
-    let repr =
-        Ipv4Repr { src_addr: src, dst_addr: dst, next_header: IpProtocol::Tcp, payload_len: tcp_bytes, hop_limit: ttl };
+    let repr = Ipv4Repr {
+        src_addr: src,
+        dst_addr: dst,
+        next_header: IpProtocol::Tcp,
+        payload_len: tcp_bytes,
+        hop_limit: service.ttl,
+    };
     let mut bytes = [0; HEADER_BYTES];
     // Sets DF; an identification of 0 is allowed for such an atomic datagram (RFC 6864 §4.1).
-    repr.emit(&mut Ipv4Packet::new_unchecked(&mut bytes), &ChecksumCapabilities::default());
+    let mut packet = Ipv4Packet::new_unchecked(&mut bytes);
+    repr.emit(&mut packet, &ChecksumCapabilities::default());
+    packet.set_dscp(service.dscp);
+    packet.fill_checksum();
     Some(bytes)
 }
 
@@ -119,6 +136,8 @@ pub(super) fn is_overlong_fragment(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SERVICE: Service = Service { dscp: 46, ttl: 64 };
 
     fn host() -> Host {
         Host::new(Ipv4Addr::new(192, 0, 2, 2), 24).unwrap()
@@ -170,10 +189,10 @@ mod tests {
 
     #[test]
     fn headers_carry_df_ttl_and_a_checksum() {
-        let bytes = header(Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(192, 0, 2, 1), 64, 20).unwrap();
+        let bytes = header(Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(192, 0, 2, 1), SERVICE, 20).unwrap();
         let packet = Ipv4Packet::new_unchecked(&bytes[..]);
         assert!(packet.verify_checksum() && packet.dont_frag() && !packet.more_frags());
-        assert_eq!((packet.total_len(), packet.hop_limit()), (40, 64));
+        assert_eq!((packet.total_len(), packet.hop_limit(), packet.dscp(), packet.ecn()), (40, 64, 46, 0));
         assert_eq!(packet.next_header(), IpProtocol::Tcp);
     }
 
@@ -181,7 +200,7 @@ mod tests {
     fn fragments_cover_the_data_and_fit_the_mtu() {
         let data: Vec<u8> = (0..=255).cycle().take(1_000).collect();
         let (src, dst) = (Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(192, 0, 2, 1));
-        let packet = [&header(src, dst, 64, 1_000).unwrap()[..], &data].concat();
+        let packet = [&header(src, dst, SERVICE, 1_000).unwrap()[..], &data].concat();
         for mtu_bytes in [68, 75, 76, 576, 1_019] {
             let mut end = 0;
             for (header, piece) in fragments(&packet, mtu_bytes, 7) {
@@ -201,7 +220,7 @@ mod tests {
     #[test]
     fn a_segment_that_does_not_fit_has_no_header() {
         let (src, dst) = (Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(192, 0, 2, 1));
-        assert!(header(src, dst, 64, 65_515).is_some());
-        assert!(header(src, dst, 64, 65_516).is_none());
+        assert!(header(src, dst, SERVICE, 65_515).is_some());
+        assert!(header(src, dst, SERVICE, 65_516).is_none());
     }
 }

@@ -40,6 +40,6 @@ pub(super) fn segment(src_port: u16, dst_port: u16, control: u8, payload: &[u8])
 /// The same in an IP packet.
 pub(super) fn packet(src_port: u16, dst_port: u16, control: u8, payload: &[u8]) -> Vec<u8> {
     let tcp_bytes = segment_bytes(src_port, dst_port, control, payload);
-    let header = ip::header(PEER, US, 64, tcp_bytes.len()).unwrap();
+    let header = ip::header(PEER, US, ip::Service { dscp: 0, ttl: 64 }, tcp_bytes.len()).unwrap();
     [&header[..], &tcp_bytes].concat()
 }

@@ -1,7 +1,7 @@
 //! ESTABLISHED and CLOSE-WAIT, each with the user at work and with the user waiting (dissertation §3.3.6).
 
 use super::{At, Phase, System, Watch, hears, label};
-use crate::calls::{Abort, Close, Data, MAX_DATA_BYTES, Receive, ResetCause};
+use crate::calls::{Abort, Close, Data, MAX_DATA_BYTES, Receive, ResetCause, Set};
 use crate::st::{Action, SelectOne, SessionError, Token};
 use crate::tcp::{Due, EstablishedVerdict, Poll};
 use crate::{
@@ -41,25 +41,20 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         let now = self.io.clock.now();
         Ok(match event {
             EstablishedEvent::Acceptable(segment, st) => {
-                tcp.accept(segment, now);
-                Phase::Established(At { st, tcp })
+                Phase::Established(At::after(st, tcp, |tcp| tcp.accept(segment, now)))
             }
-            EstablishedEvent::Fin(fin, st) => {
-                let tcp = tcp.finish(fin, now);
-                Phase::CloseWait(At { st, tcp })
-            }
+            EstablishedEvent::Fin(fin, st) => Phase::CloseWait(At { st, tcp: tcp.finish(fin, now) }),
             EstablishedEvent::Reset(_, st) => Phase::Closed(st, ResetCause::Peer),
             EstablishedEvent::Unacceptable(segment, st) => Phase::Established(self.challenge(st, tcp, &segment)?),
             EstablishedEvent::Ignored(_, st) => Phase::Established(At { st, tcp }),
             EstablishedEvent::Send(data, st) => {
-                tcp.send(data.octets(), now);
-                Phase::Established(At { st, tcp })
+                Phase::Established(At::after(st, tcp, |tcp| tcp.send(data.octets(), now)))
+            }
+            EstablishedEvent::Set(Set(setting), st) => {
+                Phase::Established(At::after(st, tcp, |tcp| tcp.set(setting, now)))
             }
             EstablishedEvent::Receive(Receive(()), st) => Phase::EstablishedReceive(At { st, tcp }),
-            EstablishedEvent::Close(Close(()), st) => {
-                let tcp = tcp.close(now);
-                Phase::FinWait1(At { st, tcp })
-            }
+            EstablishedEvent::Close(Close(()), st) => Phase::FinWait1(At { st, tcp: tcp.close(now) }),
             EstablishedEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
             EstablishedEvent::Due(st) => {
                 let ack = tcp.transmit(now);
@@ -94,26 +89,21 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         let now = self.io.clock.now();
         Ok(match event {
             EstablishedReceiveEvent::Acceptable(segment, st) => {
-                tcp.accept(segment, now);
-                Phase::EstablishedReceive(At { st, tcp })
+                Phase::EstablishedReceive(At::after(st, tcp, |tcp| tcp.accept(segment, now)))
             }
-            EstablishedReceiveEvent::Fin(fin, st) => {
-                let tcp = tcp.finish(fin, now);
-                Phase::CloseWaitReceive(At { st, tcp })
-            }
+            EstablishedReceiveEvent::Fin(fin, st) => Phase::CloseWaitReceive(At { st, tcp: tcp.finish(fin, now) }),
             EstablishedReceiveEvent::Reset(_, st) => Phase::ClosedTold(self.tell(st, ResetCause::Peer)?),
             EstablishedReceiveEvent::Unacceptable(segment, st) => {
                 Phase::EstablishedReceive(self.challenge(st, tcp, &segment)?)
             }
             EstablishedReceiveEvent::Ignored(_, st) => Phase::EstablishedReceive(At { st, tcp }),
             EstablishedReceiveEvent::Send(data, st) => {
-                tcp.send(data.octets(), now);
-                Phase::EstablishedReceive(At { st, tcp })
+                Phase::EstablishedReceive(At::after(st, tcp, |tcp| tcp.send(data.octets(), now)))
             }
-            EstablishedReceiveEvent::Close(Close(()), st) => {
-                let tcp = tcp.close(now);
-                Phase::FinWait1(At { st, tcp })
+            EstablishedReceiveEvent::Set(Set(setting), st) => {
+                Phase::EstablishedReceive(At::after(st, tcp, |tcp| tcp.set(setting, now)))
             }
+            EstablishedReceiveEvent::Close(Close(()), st) => Phase::FinWait1(At { st, tcp: tcp.close(now) }),
             EstablishedReceiveEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
             EstablishedReceiveEvent::Deliver(st) => {
                 let st = self.deliver(st, tcp.deliver(MAX_DATA_BYTES))?;
@@ -143,21 +133,15 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         let now = self.io.clock.now();
         Ok(match event {
             CloseWaitEvent::Acceptable(segment, st) => {
-                tcp.accept(segment, now);
-                Phase::CloseWait(At { st, tcp })
+                Phase::CloseWait(At::after(st, tcp, |tcp| tcp.accept(segment, now)))
             }
             CloseWaitEvent::Reset(_, st) => Phase::Closed(st, ResetCause::Peer),
             CloseWaitEvent::Unacceptable(segment, st) => Phase::CloseWait(self.challenge(st, tcp, &segment)?),
             CloseWaitEvent::Ignored(_, st) => Phase::CloseWait(At { st, tcp }),
-            CloseWaitEvent::Send(data, st) => {
-                tcp.send(data.octets(), now);
-                Phase::CloseWait(At { st, tcp })
-            }
+            CloseWaitEvent::Send(data, st) => Phase::CloseWait(At::after(st, tcp, |tcp| tcp.send(data.octets(), now))),
+            CloseWaitEvent::Set(Set(setting), st) => Phase::CloseWait(At::after(st, tcp, |tcp| tcp.set(setting, now))),
             CloseWaitEvent::Receive(Receive(()), st) => Phase::CloseWaitReceive(At { st, tcp }),
-            CloseWaitEvent::Close(Close(()), st) => {
-                let tcp = tcp.close(now);
-                Phase::LastAck(At { st, tcp })
-            }
+            CloseWaitEvent::Close(Close(()), st) => Phase::LastAck(At { st, tcp: tcp.close(now) }),
             CloseWaitEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
             CloseWaitEvent::Due(st) => {
                 let ack = tcp.transmit(now);
@@ -191,8 +175,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         let now = self.io.clock.now();
         Ok(match event {
             CloseWaitReceiveEvent::Acceptable(segment, st) => {
-                tcp.accept(segment, now);
-                Phase::CloseWaitReceive(At { st, tcp })
+                Phase::CloseWaitReceive(At::after(st, tcp, |tcp| tcp.accept(segment, now)))
             }
             CloseWaitReceiveEvent::Reset(_, st) => Phase::ClosedTold(self.tell(st, ResetCause::Peer)?),
             CloseWaitReceiveEvent::Unacceptable(segment, st) => {
@@ -200,13 +183,12 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             }
             CloseWaitReceiveEvent::Ignored(_, st) => Phase::CloseWaitReceive(At { st, tcp }),
             CloseWaitReceiveEvent::Send(data, st) => {
-                tcp.send(data.octets(), now);
-                Phase::CloseWaitReceive(At { st, tcp })
+                Phase::CloseWaitReceive(At::after(st, tcp, |tcp| tcp.send(data.octets(), now)))
             }
-            CloseWaitReceiveEvent::Close(Close(()), st) => {
-                let tcp = tcp.close(now);
-                Phase::LastAck(At { st, tcp })
+            CloseWaitReceiveEvent::Set(Set(setting), st) => {
+                Phase::CloseWaitReceive(At::after(st, tcp, |tcp| tcp.set(setting, now)))
             }
+            CloseWaitReceiveEvent::Close(Close(()), st) => Phase::LastAck(At { st, tcp: tcp.close(now) }),
             CloseWaitReceiveEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
             CloseWaitReceiveEvent::Deliver(st) => {
                 let st = self.deliver(st, tcp.deliver(MAX_DATA_BYTES))?;

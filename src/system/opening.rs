@@ -3,13 +3,13 @@
 use log::debug;
 
 use super::{At, Phase, System, Watch, label};
-use crate::calls::{Abort, Connected, TcbCreated};
+use crate::calls::{Abort, Connected, Set, TcbCreated};
 use crate::st::{End, SessionError, Token};
 use crate::tcp::{Answer, Reaction, SynReceivedDue, SynReceivedVerdict, TcpClosed, TcpListen, isn};
 use crate::undirected::User;
 use crate::{
     ListenEvent, RoleServerSystem, ServerSystemSessionType, SynReceivedEvent, SystemListen, SystemSide,
-    SystemSynReceived,
+    SystemSynReceived, UnopenedEvent,
 };
 
 impl<W: Watch> System<RoleServerSystem, W> {
@@ -19,7 +19,16 @@ impl<W: Watch> System<RoleServerSystem, W> {
     ///
     /// [`SessionError`] when the device is gone, or the user before its OPEN.
     pub fn run(mut self, st: Token<RoleServerSystem, ServerSystemSessionType>) -> Result<End, SessionError> {
-        let (open, st) = self.io.user.offer_one(st)?;
+        let mut unopened = st;
+        let (open, st) = loop {
+            match self.io.user.offer(unopened)? {
+                UnopenedEvent::Set(Set(setting), st) => {
+                    self.config.set(setting);
+                    unopened = st;
+                }
+                UnopenedEvent::Open(open, st) => break (open, st),
+            }
+        };
         let tcp = TcpClosed::new(self.config.clone()).open(open.0);
         let st = self.io.user.select_one(st, TcbCreated(()))?;
         self.follow(Phase::Listen(st, tcp))

@@ -3,6 +3,9 @@
 use smoltcp::time::Duration;
 
 use super::isn::IsnSecret;
+use super::carriage::{Carriage, DiffServ, Ttl};
+use super::keep_alive::KeepAlive;
+use super::user_timeout::UserTimeout;
 
 /// Octets of the IPv4 and the TCP header without options: what an MTU has to hold besides text.
 pub(super) const FIXED_HEADERS_BYTES: usize = 40;
@@ -46,6 +49,21 @@ pub enum CongestionControl {
     NewReno,
 }
 
+/// What a user can set for its connection, before OPEN and at any time after (RFC 9293 §3.9.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// Nagle's algorithm (§3.7.4, MUST-17).
+    Nagle(Nagle),
+    /// R2 of text and FIN (§3.8.3, MUST-21); that of a SYN stays, so that MUST-23 holds.
+    UserTimeout(UserTimeout),
+    /// Keep-alives (§3.8.4, MUST-24, MUST-27).
+    KeepAlive(KeepAlive),
+    /// The DiffServ codepoint (§3.9.1.9, MUST-48), which may change during the connection (SHLD-21).
+    DiffServ(DiffServ),
+    /// The time to live (§3.9.2, MUST-49).
+    Ttl(Ttl),
+}
+
 /// The parameters of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -66,8 +84,12 @@ pub struct Config {
     pub mtu_bytes: usize,
     /// How long unacknowledged text is retransmitted before the connection is given up: R2, at least 100 s (RFC 9293 §3.8.3,
     /// SHLD-11); five minutes as in §3.10.1.
-    pub user_timeout: Duration,
-    /// The same for a SYN or SYN,ACK: at least three minutes (RFC 9293 §3.8.3, MUST-23).
+    pub user_timeout: UserTimeout,
+    /// Whether an idle peer is asked if it is still there.
+    pub keep_alive: KeepAlive,
+    /// What IP is asked for.
+    pub carriage: Carriage,
+    /// The same as `user_timeout` for a SYN or SYN,ACK: at least three minutes (RFC 9293 §3.8.3, MUST-23).
     pub syn_timeout: Duration,
     /// Twice the maximum segment lifetime, the length of TIME-WAIT (RFC 9293 §3.6.1, MUST-13).
     ///
@@ -99,7 +121,9 @@ impl Default for Config {
             timestamps: Timestamps::On,
             timestamp_secret: IsnSecret([0; 16]),
             mtu_bytes: 1500,
-            user_timeout: Duration::from_secs(300),
+            user_timeout: UserTimeout::After(Duration::from_secs(300)),
+            keep_alive: KeepAlive::Off,
+            carriage: Carriage::default(),
             syn_timeout: Duration::from_secs(180),
             two_msl: Duration::from_secs(60),
             fin_wait_2_limit: Duration::from_secs(60),
@@ -113,6 +137,17 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Takes what the user sets.
+    pub fn set(&mut self, setting: Setting) {
+        match setting {
+            Setting::Nagle(nagle) => self.nagle = nagle,
+            Setting::UserTimeout(timeout) => self.user_timeout = timeout,
+            Setting::KeepAlive(keep_alive) => self.keep_alive = keep_alive,
+            Setting::DiffServ(diff_serv) => self.carriage.diff_serv = diff_serv,
+            Setting::Ttl(ttl) => self.carriage.ttl = ttl,
+        }
+    }
+
     /// The MSS that we can receive (RFC 9293 §3.7.1, MUST-67).
     #[must_use]
     pub fn rcv_mss(&self) -> u16 {
@@ -132,6 +167,9 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use super::super::segment::{Control, Segment};
+    use super::super::solo::{at, due, established, from_peer, take};
+    use super::super::{Established, Tcp};
     use super::*;
 
     #[test]
@@ -152,5 +190,44 @@ mod tests {
     fn must_67_named_mss_leaves_room_for_both_headers() {
         assert_eq!(Config::default().rcv_mss(), 1460);
         assert_eq!(Config { mtu_bytes: 1 << 20, ..Config::default() }.rcv_mss(), u16::MAX);
+    }
+
+    #[test]
+    fn must_17_the_user_turns_nagle_off_during_the_connection() {
+        let mut tcp = established(Config::default());
+        tcp.send(b"a", at(0));
+        assert_eq!(due(&mut tcp, at(0)).len(), 1);
+        tcp.send(b"b", at(0));
+        assert_eq!(due(&mut tcp, at(0)), []);
+        tcp.set(Setting::Nagle(Nagle::Off), at(0));
+        assert_eq!(due(&mut tcp, at(0)).len(), 1);
+    }
+
+    #[test]
+    fn must_48_and_49_what_the_user_sets_goes_with_each_segment_from_the_next_one_on() {
+        let mut tcp = established(Config::default());
+        let carriage = |tcp: &mut Tcp<Established>| {
+            tcp.send(b"a", at(0));
+            due(tcp, at(0))[0].carriage
+        };
+        assert_eq!(carriage(&mut tcp), Carriage::default());
+        let diff_serv = DiffServ::new(46).unwrap();
+        let ttl = Ttl::Hops(core::num::NonZeroU8::MIN);
+        tcp.set(Setting::Nagle(Nagle::Off), at(0));
+        tcp.set(Setting::DiffServ(diff_serv), at(0));
+        tcp.set(Setting::Ttl(ttl), at(0));
+        assert_eq!(carriage(&mut tcp), Carriage { diff_serv, ttl, ..Carriage::default() });
+        assert_eq!(Segment::from(tcp.abort()).carriage.diff_serv, diff_serv);
+    }
+
+    #[test]
+    fn must_61_the_last_segment_that_is_queued_is_pushed_and_no_other() {
+        let mut tcp = established(Config::default());
+        tcp.send(&[7; 1460 * 2 + 5], at(0));
+        let mut sent = due(&mut tcp, at(0));
+        take(&mut tcp, from_peer(Control::ACK, 0, 2920, b""), at(0));
+        sent.extend(due(&mut tcp, at(0)));
+        let pushed: Vec<(usize, bool)> = sent.iter().map(|s| (s.payload.len(), s.control.psh())).collect();
+        assert_eq!(pushed, [(1460, false), (1460, false), (5, true)]);
     }
 }

@@ -3,7 +3,9 @@
 use smoltcp::time::Instant;
 
 use super::closing::{LastAck, Unread};
+use super::config::Setting;
 use super::fin_wait::FinWait1;
+use super::keep_alive::Alarm;
 use super::segment::Segment;
 use super::tcb::{Tcb, Work};
 use super::verdict::{Acceptable, Finishes, Reaction};
@@ -71,7 +73,7 @@ pub enum EstablishedVerdict {
 pub enum Due {
     /// A segment: text, an ACK, a retransmission or a probe.
     Segment,
-    /// The peer has not answered for too long: the user timeout (RFC 9293 §3.10.8).
+    /// The peer has not answered for too long: the user timeout (RFC 9293 §3.10.8), or all keep-alives.
     GiveUp,
 }
 
@@ -91,6 +93,11 @@ impl<S: Open> Tcp<S> {
     /// SEND (RFC 9293 §3.10.2): takes all of `text`, however full the buffer is.
     pub fn send(&mut self, text: &[u8], now: Instant) {
         self.tcb.snd.send(text, now);
+    }
+
+    /// Takes what the user sets for the connection.
+    pub fn set(&mut self, setting: Setting, now: Instant) {
+        self.tcb.set(setting, now);
     }
 
     /// Whether the send buffer has room.
@@ -121,11 +128,16 @@ impl<S: Open> Tcp<S> {
 impl Tcb {
     /// What is due while the user has not closed.
     fn poll_open(&self, now: Instant) -> Poll<Due> {
-        self.poll(now).map(|work| match work {
+        let work = self.poll(now).map(|work| match work {
             // Without CLOSE there is no FIN.
             Work::Segment | Work::Fin => Due::Segment,
             Work::GiveUp => Due::GiveUp,
-        })
+        });
+        let alarm = self.poll_heartbeat(now).map(|alarm| match alarm {
+            Alarm::Probe => Due::Segment,
+            Alarm::Dead => Due::GiveUp,
+        });
+        work.or(alarm)
     }
 }
 

@@ -4,6 +4,7 @@ use core::fmt;
 use core::net::Ipv4Addr;
 use core::ops::BitOr;
 
+use super::carriage::Carriage;
 use super::seq::SeqNum;
 
 /// Octets of a header without options.
@@ -276,10 +277,12 @@ pub struct Segment {
     pub options: Options,
     /// The text.
     pub payload: Vec<u8>,
+    /// What the IP header says or is to say: no part of the segment itself.
+    pub carriage: Carriage,
 }
 
 impl Segment {
-    /// Reads a segment that came from `src` to `dst` in an IPv4 packet, and verifies its checksum (RFC 9293 §3.1, MUST-3).
+    /// Reads a segment that came from `src` to `dst` in an IPv4 packet, whose carriage is the caller's to fill in, and verifies its checksum (RFC 9293 §3.1, MUST-3).
     ///
     /// # Errors
     ///
@@ -307,6 +310,7 @@ impl Segment {
             up: u16::from_be_bytes([u0, u1]),
             options: Options::parse(options),
             payload: payload.to_vec(),
+            carriage: Carriage::default(),
         })
     }
 
@@ -444,6 +448,7 @@ mod tests {
             up: 3,
             options: Options::default(),
             payload: b"hello".to_vec(),
+            carriage: Carriage::default(),
         }
     }
 

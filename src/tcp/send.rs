@@ -13,6 +13,7 @@ use super::rtt::Rtt;
 use super::segment::Segment;
 use super::seq::SeqNum;
 use super::timers::{SendTimer, earlier, elapsed};
+use super::user_timeout::{Patience, UserTimeout};
 use super::window::MAX_SHIFT;
 
 /// Why something is sent, which decides what sending it changes.
@@ -96,8 +97,8 @@ pub(super) struct Sender {
     fin: Option<SeqNum>,
     /// The one timer.
     timer: SendTimer,
-    /// When the peer last showed that it takes what we send, or we began to send.
-    progress_at: Instant,
+    /// R1 and R2 of what is being sent: R2 is that of the SYN first.
+    patience: Patience,
     /// When text was last sent.
     sent_at: Instant,
     /// What SND.UNA was when the retransmission timer last expired.
@@ -118,10 +119,8 @@ pub(super) struct Sender {
     buff_bytes: usize,
     /// The override timeout.
     override_timeout: Duration,
-    /// R2 of what is being sent: that of the SYN first.
-    patience: Duration,
     /// R2 of text and FIN.
-    user_timeout: Duration,
+    user_timeout: UserTimeout,
 }
 
 impl fmt::Debug for Sender {
@@ -160,7 +159,7 @@ impl Sender {
             text: VecDeque::new(),
             fin: None,
             timer: SendTimer::Retransmission(now + rtt.rto()),
-            progress_at: now,
+            patience: Patience::new(UserTimeout::After(config.syn_timeout), now),
             sent_at: now,
             timed_out_at: None,
             rtt,
@@ -171,7 +170,6 @@ impl Sender {
             nagle: config.nagle,
             buff_bytes: config.snd_buff_bytes,
             override_timeout: config.override_timeout,
-            patience: config.syn_timeout,
             user_timeout: config.user_timeout,
         };
         sender.rtt.time(sender.snd_nxt, now);
@@ -207,8 +205,7 @@ impl Sender {
         }
         self.congestion = Congestion::new(self.control, self.mss, self.handshake);
         self.snd_una = segment.ack;
-        self.progress_at = now;
-        self.patience = self.user_timeout;
+        self.patience = Patience::new(self.user_timeout, now);
         // RFC 7323 §2.2: the window of a SYN,ACK is not scaled.
         let shift = if segment.control.syn() { 0 } else { self.shift };
         self.set_window(segment, u32::from(segment.wnd) << shift);
@@ -219,6 +216,26 @@ impl Sender {
     /// A window without scaling as an ACK would announce it, if less than exactly.
     pub(super) const fn scaled_down(&self, wnd: u16) -> u16 {
         wnd >> self.shift
+    }
+
+    /// Takes what the user may set during the connection.
+    pub(super) fn configure(&mut self, config: &Config, now: Instant) {
+        self.nagle = config.nagle;
+        self.user_timeout = config.user_timeout;
+        if self.snd_una != self.iss {
+            self.patience.set_r2(self.user_timeout);
+            self.rearm(now, Restart::No);
+        }
+    }
+
+    /// R1 and R2 (RFC 9293 §3.8.3).
+    pub(super) const fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
+    /// Whether there is nothing that the peer has to acknowledge.
+    pub(super) fn is_idle(&self) -> bool {
+        self.snd_una == self.snd_nxt && self.is_all_sent()
     }
 
     /// ISS.
@@ -298,7 +315,7 @@ impl Sender {
     /// SEND (RFC 9293 §3.10.2).
     pub(super) fn send(&mut self, text: &[u8], now: Instant) {
         if self.is_all_sent() && self.snd_una == self.snd_nxt {
-            self.progress_at = now;
+            self.patience.renew(now);
         }
         self.text.extend(text);
         self.rearm(now, Restart::No);
@@ -307,7 +324,7 @@ impl Sender {
     /// CLOSE (RFC 9293 §3.10.4): the FIN follows what is queued.
     pub(super) fn close(&mut self, now: Instant) {
         if self.is_all_sent() && self.snd_una == self.snd_nxt {
-            self.progress_at = now;
+            self.patience.renew(now);
         }
         let end = self.text_end();
         self.fin.get_or_insert(end);
@@ -483,6 +500,7 @@ impl Sender {
         self.timed_out_at = Some(self.snd_una);
         self.congestion.timed_out(self.flight(), timeouts);
         self.rtt.back_off();
+        self.patience.retransmitted();
         self.recovery.start_again(self.snd_una, self.snd_nxt);
         self.recovery.sent_again(outgoing.end());
         self.timer = SendTimer::Retransmission(now + self.rtt.rto());
@@ -491,6 +509,7 @@ impl Sender {
     /// RFC 9293 §3.8.6.1 (SHLD-30): the interval grows.
     fn probed(&mut self, outgoing: &Outgoing, now: Instant) {
         self.rtt.forget_timed();
+        self.patience.retransmitted();
         self.snd_nxt = self.snd_nxt.later_of(outgoing.end());
         if let SendTimer::Persist { interval, .. } = self.timer {
             let interval = self.rtt.doubled(interval);
@@ -504,7 +523,7 @@ impl Sender {
             self.congestion.restart_after_idle();
         }
         if self.snd_una == self.snd_nxt {
-            self.progress_at = now;
+            self.patience.renew(now);
             self.congestion.resume(now);
         }
         if self.recovery.is_open() {
@@ -542,7 +561,7 @@ impl Sender {
         };
         if self.snd_wnd == 0 {
             // RFC 9293 §3.8.6.1 (MUST-37): as long as probes are answered, the connection stays.
-            self.progress_at = now;
+            self.patience.renew(now);
         }
         if self.snd_una != before || self.is_newer_window(segment) {
             self.update_window(segment, snd_wnd);
@@ -567,7 +586,7 @@ impl Sender {
         self.text.drain(..text.min(self.text.len()));
         self.rtt.acknowledged(seg_ack, now);
         self.snd_una = seg_ack;
-        self.progress_at = now;
+        self.patience.renew(now);
         match self.recovery.acknowledged(seg_ack) {
             Progress::Normal => self.congestion.acknowledged(acked, flight, now, self.rtt.srtt()),
             Progress::FirstPartial => self.congestion.partially_acknowledged(acked),
@@ -648,10 +667,10 @@ impl Sender {
     /// When the peer has not answered for too long (RFC 9293 §3.8.3: R2).
     fn gives_up_at(&self) -> Option<Instant> {
         let is_waiting = self.snd_una != self.snd_nxt || (self.snd_wnd == 0 && !self.is_all_sent());
-        is_waiting.then(|| self.progress_at + self.patience)
+        if is_waiting { self.patience.gives_up_at() } else { None }
     }
 
-    /// Whether that is so. Here goes R1 (RFC 9293 §3.8.3, SHLD-9).
+    /// Whether that is so.
     pub(super) fn gives_up(&self, now: Instant) -> bool {
         self.gives_up_at().is_some_and(|at| at <= now)
     }
@@ -668,6 +687,7 @@ impl Sender {
         if self.syn_is_due(now) {
             self.handshake = Handshake::Retransmitted;
             self.rtt.back_off();
+            self.patience.retransmitted();
             self.timer = SendTimer::Retransmission(now + self.rtt.rto());
         }
         self.rtt.forget_timed();

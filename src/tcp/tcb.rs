@@ -6,7 +6,9 @@ use core::net::SocketAddrV4;
 use smoltcp::time::Instant;
 
 use super::Poll;
-use super::config::Config;
+use super::carriage::{Carriage, Path};
+use super::config::{Config, Setting};
+use super::keep_alive::{Alarm, Heartbeat};
 use super::receive::{Receiver, ReceiverConfig};
 use super::segment::{Control, Options, Segment};
 use super::send::{Ending, Outgoing, Sender};
@@ -54,6 +56,8 @@ pub struct Tcb {
     pub(super) stamps: Stamping,
     /// The limit of challenge ACKs.
     pub(super) throttle: Throttle,
+    /// Whether an idle peer is still there.
+    pub(super) heartbeat: Heartbeat,
 }
 
 impl fmt::Debug for Tcb {
@@ -75,7 +79,8 @@ impl Tcb {
         // RCV.NXT and IRS mean nothing before the peer's SYN.
         let rcv = Receiver::new(SeqNum::default(), receiver_config(&config, snd.mss(), None));
         let stamps = Stamping::new(&config, local, remote, now);
-        Self { local, remote, config, snd, rcv, stamps, throttle: Throttle::new(now) }
+        let heartbeat = Heartbeat::new(config.keep_alive, now);
+        Self { local, remote, config, snd, rcv, stamps, throttle: Throttle::new(now), heartbeat }
     }
 
     /// Learns from the peer's SYN, and returns the options that answer its options.
@@ -90,9 +95,17 @@ impl Tcb {
         Options { mss: Some(self.config.rcv_mss()), window_scale, ..Options::default() }
     }
 
+    /// Takes what the user sets (RFC 9293 §3.9.1).
+    pub(super) fn set(&mut self, setting: Setting, now: Instant) {
+        self.config.set(setting);
+        self.snd.configure(&self.config, now);
+        self.heartbeat.set(self.config.keep_alive);
+    }
+
     /// Takes the acknowledgement, the text and the FIN of a segment that passed the checks.
     pub(super) fn absorb(&mut self, Judged { segment, trim, seg_seq }: Judged, now: Instant) {
         self.take_stamp(&segment, seg_seq, now);
+        self.heartbeat.heard(now);
         self.snd.acknowledge(&segment, trim, now);
         self.rcv.take(segment, trim, now);
     }
@@ -132,10 +145,25 @@ impl Tcb {
         earlier(self.snd.deadline(), self.rcv.ack_deadline()).map_or(Poll::Never, Poll::At)
     }
 
+    /// What is due about a silent peer while the user has not closed (RFC 9293 §3.8.4, MUST-26).
+    pub(super) fn poll_heartbeat(&self, now: Instant) -> Poll<Alarm> {
+        if self.snd.is_idle() { self.heartbeat.poll(now) } else { Poll::Never }
+    }
+
+    /// <SEQ=SND.NXT-1><ACK=RCV.NXT><CTL=ACK>: a keep-alive, which the peer has to answer (RFC 9293 §3.8.4, SHLD-12).
+    fn keep_alive(&mut self, now: Instant) -> Ack {
+        self.heartbeat.probed(now);
+        let seq = self.snd.snd_nxt() - 1;
+        Ack::mark(self.segment(seq, Control::ACK, Vec::new(), now))
+    }
+
     /// The next segment: the one that is due, or an ACK.
     pub(super) fn transmit(&mut self, now: Instant) -> Ack {
         match self.snd.due(now) {
             Some(outgoing @ Outgoing { ending: Ending::Open, .. }) => Ack::mark(self.emit(&outgoing, now)),
+            None if !self.rcv.ack_is_due(now) && self.poll_heartbeat(now) == Poll::Now(Alarm::Probe) => {
+                self.keep_alive(now)
+            }
             Some(Outgoing { ending: Ending::Fin, .. }) | None => self.ack(now),
         }
     }
@@ -186,7 +214,9 @@ impl Tcb {
 
     /// A segment with our ports and nothing else.
     pub(super) fn blank(&self) -> Segment {
-        Segment { src_port: self.local.port(), dst_port: self.remote.port(), ..Segment::default() }
+        let path = if self.snd.patience().is_doubtful() { Path::Doubtful } else { Path::Good };
+        let carriage = Carriage { path, ..self.config.carriage };
+        Segment { src_port: self.local.port(), dst_port: self.remote.port(), carriage, ..Segment::default() }
     }
 }
 

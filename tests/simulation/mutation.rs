@@ -116,6 +116,7 @@ impl Target {
                 timestamp: self.timestamp(control),
             },
             payload: vec![7; self.random.size(0, len)],
+            ..Segment::default()
         }
     }
 
