@@ -30,8 +30,8 @@ use calls::{Abort, Close, Closed, Connected, Data, Open, Receive, Reset, Set, Tc
 use smol_channel::{Ack, FinAck, Rst, Syn, SynAck};
 use st::{Participant, Role, Timeout};
 use tcp::{
-    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Finishes, Reopens, Resets,
-    Restarts, segment::Segment,
+    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Finishes, HardError, IcmpError,
+    Reopens, Resets, Restarts, segment::Segment,
 };
 
 // ── Roles ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,6 +134,8 @@ Offer!(
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemSynReceived<S>,
         S::Peer & Refused(Segment). (S::Peer + Rst). SystemSynReceived<S>,
         S::Peer & Ignored(Segment). SystemSynReceived<S>,
+        S::Peer & Icmp(IcmpError). SystemSynReceived<S>,
+        S::Peer & Unreachable(HardError). SystemListen<S>,
         S::User & Abort(Abort). (S::Peer + Rst). end,
         Timeout & Due. (S::Peer + SynAck). SystemSynReceived<S>,
         Timeout & GiveUp. SystemListen<S>,
@@ -150,6 +152,7 @@ Offer!(
         S::Peer & Reset(Resets). SystemClosed<S>,
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemEstablished<S>,
         S::Peer & Ignored(Segment). SystemEstablished<S>,
+        S::Peer & Icmp(IcmpError). SystemEstablished<S>,
         S::User & Send(Data). SystemEstablished<S>,
         S::User & Set(Set). SystemEstablished<S>,
         S::User & Receive(Receive). SystemEstablishedReceive<S>,
@@ -168,6 +171,7 @@ Offer!(
         S::Peer & Reset(Resets). (S::User + Reset). SystemClosedTold<S>,
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemEstablishedReceive<S>,
         S::Peer & Ignored(Segment). SystemEstablishedReceive<S>,
+        S::Peer & Icmp(IcmpError). SystemEstablishedReceive<S>,
         S::User & Send(Data). SystemEstablishedReceive<S>,
         S::User & Set(Set). SystemEstablishedReceive<S>,
         S::User & Close(Close). SystemFinWait1<S>,
@@ -185,6 +189,7 @@ Offer!(
         S::Peer & Reset(Resets). SystemClosed<S>,
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemCloseWait<S>,
         S::Peer & Ignored(Segment). SystemCloseWait<S>,
+        S::Peer & Icmp(IcmpError). SystemCloseWait<S>,
         S::User & Send(Data). SystemCloseWait<S>,
         S::User & Set(Set). SystemCloseWait<S>,
         S::User & Receive(Receive). SystemCloseWaitReceive<S>,
@@ -202,6 +207,7 @@ Offer!(
         S::Peer & Reset(Resets). (S::User + Reset). SystemClosedTold<S>,
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemCloseWaitReceive<S>,
         S::Peer & Ignored(Segment). SystemCloseWaitReceive<S>,
+        S::Peer & Icmp(IcmpError). SystemCloseWaitReceive<S>,
         S::User & Send(Data). SystemCloseWaitReceive<S>,
         S::User & Set(Set). SystemCloseWaitReceive<S>,
         S::User & Close(Close). SystemLastAck<S>,
@@ -226,6 +232,7 @@ Offer!(
         S::Peer & Reset(Resets). (S::User + Reset). end,
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemFinWait1<S>,
         S::Peer & Ignored(Segment). SystemFinWait1<S>,
+        S::Peer & Icmp(IcmpError). SystemFinWait1<S>,
         Timeout & Due. (S::Peer + Ack). SystemFinWait1<S>,
         Timeout & DueFin. (S::Peer + FinAck). SystemFinWait1<S>,
         Timeout & DataLost. (S::Peer + Rst). (S::User + Reset). end,
@@ -242,6 +249,7 @@ Offer!(
         S::Peer & Reset(Resets). end,
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemFinWait2<S>,
         S::Peer & Ignored(Segment). SystemFinWait2<S>,
+        S::Peer & Icmp(IcmpError). SystemFinWait2<S>,
         Timeout & Due. (S::Peer + Ack). SystemFinWait2<S>,
         Timeout & Expired. end,
     }
@@ -255,6 +263,7 @@ Offer!(
         S::Peer & Reset(Resets). (S::User + Reset). end,
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemClosing<S>,
         S::Peer & Ignored(Segment). SystemClosing<S>,
+        S::Peer & Icmp(IcmpError). SystemClosing<S>,
         Timeout & Due. (S::Peer + Ack). SystemClosing<S>,
         Timeout & DueFin. (S::Peer + FinAck). SystemClosing<S>,
         Timeout & DataLost. (S::Peer + Rst). (S::User + Reset). end,
@@ -270,6 +279,7 @@ Offer!(
         S::Peer & Reset(Resets). (S::User + Reset). end,
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemLastAck<S>,
         S::Peer & Ignored(Segment). SystemLastAck<S>,
+        S::Peer & Icmp(IcmpError). SystemLastAck<S>,
         Timeout & Due. (S::Peer + Ack). SystemLastAck<S>,
         Timeout & DueFin. (S::Peer + FinAck). SystemLastAck<S>,
         Timeout & DataLost. (S::Peer + Rst). (S::User + Reset). end,
@@ -284,6 +294,7 @@ Offer!(
         S::Peer & Reset(Resets). end,
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemTimeWait<S>,
         S::Peer & Ignored(Segment). SystemTimeWait<S>,
+        S::Peer & Icmp(IcmpError). SystemTimeWait<S>,
         Timeout & Due. (S::Peer + Ack). SystemTimeWait<S>,
         Timeout & Expired. end,
     }

@@ -16,8 +16,8 @@ use crate::st::{
 };
 use crate::tcp::segment::{Control, Segment};
 use crate::tcp::{
-    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Finishes, Reopens, Resets,
-    Restarts, State, Tcp, TcpListen,
+    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Finishes, HardError, IcmpError,
+    Reopens, Resets, Restarts, State, Tcp, TcpListen,
 };
 
 /// A segment that is not of the message type asked for.
@@ -130,11 +130,34 @@ refines! {
     Resets: Rst, RstAck;
 }
 
+/// What a router, or the peer's host, says about a segment of ours: it comes from the network, and no role sends it.
+impl Message for IcmpError {}
+
+impl Message for HardError {
+    fn wire() -> Vec<Name> {
+        IcmpError::wire()
+    }
+}
+
+/// What arrives from the network for a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrived {
+    /// A segment of the peer.
+    Segment(Segment),
+    /// An ICMP error about a segment of ours.
+    Icmp(IcmpError),
+}
+
 /// Decides for each offer which segments belong to the session (dissertation §3.2.1); the others are dropped without
 /// advancing it.
 pub trait ChannelFilter {
     /// Whether a segment from `remote` belongs to the session.
     fn filter(&self, remote: SocketAddrV4, segment: &Segment) -> Filtered;
+
+    /// Whether an ICMP error is about something that the session waits for; a listener has sent nothing.
+    fn filter_icmp(&self, _error: &IcmpError) -> Filtered {
+        Filtered::Dropped
+    }
 }
 
 /// What a [`ChannelFilter`] says of a segment.
@@ -151,6 +174,10 @@ impl<S: State> ChannelFilter for Tcp<S> {
     fn filter(&self, remote: SocketAddrV4, segment: &Segment) -> Filtered {
         let from_peer = remote == self.remote() && segment.src_port == remote.port();
         if from_peer && segment.dst_port == self.local().port() { Filtered::Accepted } else { Filtered::Dropped }
+    }
+
+    fn filter_icmp(&self, error: &IcmpError) -> Filtered {
+        if self.concerns(error) { Filtered::Accepted } else { Filtered::Dropped }
     }
 }
 
@@ -370,7 +397,7 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
     pub(crate) fn source(&self) -> Source<'_> {
         match &self.connection {
             None => Source::Listening(self.backlog.receiver()),
-            Some((remote, inbox)) => Source::Connected(*remote, inbox.receiver()),
+            Some((remote, inbox)) => Source::Connected(*remote, inbox),
         }
     }
 
@@ -392,7 +419,7 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
                     let arrival = recv_until::<_, Peer>(backlog, deadline)?;
                     self.adopt(arrival)
                 }
-                Source::Connected(remote, inbox) => (remote, recv_until::<_, Peer>(inbox, deadline)?),
+                Source::Connected(remote, inbox) => (remote, recv_until::<_, Peer>(inbox.receiver(), deadline)?),
             };
             if filter.filter(remote, &segment) == Filtered::Accepted {
                 return Ok((remote, segment));
@@ -414,8 +441,8 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
 pub(crate) enum Source<'a> {
     /// The queue shared by all sessions that listen.
     Listening(&'a Receiver<Arrival>),
-    /// The queue of one connection.
-    Connected(SocketAddrV4, &'a Receiver<Segment>),
+    /// The queues of one connection.
+    Connected(SocketAddrV4, &'a Inbox),
 }
 
 fn recv_until<T, R: Role>(queue: &Receiver<T>, deadline: Option<Instant>) -> Result<T, SessionError> {

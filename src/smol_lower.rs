@@ -6,6 +6,7 @@
 //! ```
 
 mod error;
+mod icmp;
 mod inbox;
 mod ip;
 mod link;
@@ -14,12 +15,12 @@ mod tun;
 mod wire;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use log::debug;
 use smoltcp::time::Duration;
-use smoltcp::wire::Ipv4Packet;
+use smoltcp::wire::{IpProtocol, Ipv4Packet};
 
 pub use error::{DeviceError, ListenError};
 pub use inbox::{Arrival, Backlog, Inbox};
@@ -27,9 +28,10 @@ pub use link::{BadLink, Impairment, LinkEnd, perfect};
 pub use table::{BACKLOG, INBOX_BYTES, INBOX_SEGMENTS, MAX_CONNECTIONS, MAX_HALF_OPEN, SEGMENT_OVERHEAD_BYTES};
 
 use crate::tcp::segment::Segment;
-use crate::tcp::{Carriage, Path, TcpClosed, Ttl};
+use crate::tcp::{Carriage, Fragmentation, Path, TcpClosed, Ttl};
+use icmp::Quoted;
 use ip::Host;
-use table::{Key, Offered, Place, Table};
+use table::{Key, Offered, Place, Reported, Table};
 use tun::Tun;
 use wire::{IpLayer, Wire};
 
@@ -88,6 +90,8 @@ struct Shared {
     ttl: u8,
     table: Mutex<Table>,
     stop: AtomicBool,
+    /// The identification of the next packet that may be cut on its way.
+    idents: AtomicU16,
     /// Why a sender found that the device is no more, for the IP thread, which hears nothing of a link set down.
     broken: OnceLock<DeviceError>,
 }
@@ -120,6 +124,7 @@ impl SmolLower {
             ttl: config.ttl,
             table: Mutex::default(),
             stop: AtomicBool::new(false),
+            idents: AtomicU16::new(rand::random()),
             broken: OnceLock::new(),
         };
         Self { shared: Arc::new(shared) }
@@ -153,7 +158,11 @@ impl SmolLower {
             Ttl::Default => shared.ttl,
             Ttl::Hops(hops) => hops.get(),
         };
-        let service = ip::Service { dscp: carriage.diff_serv.codepoint(), ttl };
+        let cutting = match carriage.fragmentation {
+            Fragmentation::Forbidden => ip::Cutting::Forbidden,
+            Fragmentation::Allowed => ip::Cutting::Allowed(shared.idents.fetch_add(1, Ordering::Relaxed)),
+        };
+        let service = ip::Service { dscp: carriage.diff_serv.codepoint(), ttl, cutting };
         let header = ip::header(self.address(), remote, service, tcp_bytes.len());
         let Some(header) = header else {
             return Err(DeviceError::TooLong { tcp_bytes: tcp_bytes.len() });
@@ -215,7 +224,7 @@ impl SmolLower {
         self.shared.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Takes an IP packet with a TCP segment.
+    /// Takes an IP packet with a TCP segment or an ICMP message.
     fn take(&self, packet: &[u8]) -> Result<(), DeviceError> {
         let Ok(packet) = Ipv4Packet::new_checked(packet) else {
             return Ok(());
@@ -223,7 +232,11 @@ impl SmolLower {
         let (src, dst) = (packet.src_addr(), packet.dst_addr());
         // RFC 9293 §3.9.2.3, MUST-57: nothing for broadcast or multicast. MUST-63: nothing from what is not one host's address.
         if dst != self.address() || !self.shared.host.accepts_source(src) {
-            debug!("segment from {src} to {dst} dropped: not between two hosts' addresses");
+            debug!("packet from {src} to {dst} dropped: not between two hosts' addresses");
+            return Ok(());
+        }
+        if packet.next_header() == IpProtocol::Icmp {
+            self.take_icmp(src, packet.payload());
             return Ok(());
         }
         match Segment::parse(packet.payload(), src, dst) {
@@ -232,6 +245,18 @@ impl SmolLower {
                 debug!("malformed segment from {src} dropped: {error}");
                 Ok(())
             }
+        }
+    }
+
+    /// Hands an ICMP error to the connection whose segment it quotes (RFC 9293 §3.9.2.2, MUST-54).
+    fn take_icmp(&self, src: Ipv4Addr, message: &[u8]) {
+        let Some(Quoted { dst, src_port, dst_port, error }) = icmp::parse(message, self.address()) else {
+            return;
+        };
+        let key = Key { remote: SocketAddrV4::new(dst, dst_port), local_port: src_port };
+        match self.table().report(key, error) {
+            Reported::Taken => debug!("{}: {src} says {}", key.remote, error.kind),
+            Reported::Lost(reason) => debug!("{}: {src} says {}, ignored: {reason}", key.remote, error.kind),
         }
     }
 
@@ -252,7 +277,7 @@ impl SmolLower {
             }
             Offered::Unclaimed(segment) => self.answer_as_closed(remote, &segment),
             Offered::Listening { backlog, segment, connection } => {
-                let inbox = connection.map(|(place, segments)| Inbox::new(self.clone(), place, segments));
+                let inbox = connection.map(|(place, queues)| Inbox::new(self.clone(), place, queues));
                 let arrival = Arrival { remote, segment, inbox };
                 if backlog.try_send(arrival).is_err() {
                     debug!("segment from {remote} dropped: nobody listens just now");
@@ -323,8 +348,10 @@ mod tests {
     use smoltcp::phy::ChecksumCapabilities;
     use smoltcp::wire::{Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Repr, TcpPacket};
 
-    use super::testing::{ACK, FIN, PEER, RST, SYN, US, packet, segment};
+    use super::testing::{ACK, FIN, PEER, RST, SERVICE, SYN, US, icmp_error, packet, segment};
     use super::*;
+    use crate::tcp::seq::SeqNum;
+    use crate::tcp::{IcmpError, IcmpKind};
 
     const PATIENCE: Duration = Duration::from_secs(5);
     const QUIET: Duration = Duration::from_millis(50);
@@ -509,13 +536,58 @@ mod tests {
             for port in [555, 81] {
                 let mut bytes = packet(1000, port, SYN, b"").split_off(20);
                 TcpPacket::new_unchecked(&mut bytes[..]).fill_checksum(&Ipv4Addr::into(src), &Ipv4Addr::into(dst));
-                let header = ip::header(src, dst, ip::Service { dscp: 0, ttl: 64 }, bytes.len()).unwrap();
+                let header = ip::header(src, dst, SERVICE, bytes.len()).unwrap();
                 peer.transmit([&header[..], &bytes].concat()).unwrap();
             }
         }
         assert_eq!(peer.receive(QUIET).unwrap(), None);
         peer.transmit(packet(1000, 81, SYN, b"")).unwrap();
         expect_segment(&peer, RST | ACK, 0, 101);
+    }
+
+    /// An ICMP message to us from a router.
+    fn from_router(message: &[u8]) -> Vec<u8> {
+        fragments(IpProtocol::Icmp, message, 1_480).remove(0)
+    }
+
+    #[test]
+    fn must_54_an_icmp_error_reaches_the_connection_that_it_quotes_and_no_other() {
+        let (lower, peer, _ip_thread) = served();
+        let backlog = lower.listen(555).unwrap();
+        let mut inboxes = Vec::new();
+        for port in [1000, 1001] {
+            peer.transmit(packet(port, 555, SYN, b"")).unwrap();
+            inboxes.push(backlog.receiver().recv().unwrap().inbox.unwrap());
+        }
+        let header = ip::header(US, PEER, SERVICE, 1_480).unwrap();
+        let [high, low] = 1001_u16.to_be_bytes();
+        let quoted = [&header[..], &[2, 43, high, low, 0, 0, 0, 9]].concat();
+        for kind in [4, 3] {
+            peer.transmit(from_router(&icmp_error(kind, 4, [0, 0, 4, 0], &quoted))).unwrap();
+        }
+        let error = inboxes[1].errors().recv_timeout(PATIENCE.into()).unwrap();
+        let kind = IcmpKind::TooBig { next_hop_mtu: 1024 };
+        assert_eq!(error, IcmpError { kind, seq: SeqNum::new(9), packet_bytes: 1_500 });
+        // Source Quench came first and is not there (MUST-55).
+        assert!(inboxes[1].errors().is_empty() && inboxes[0].errors().is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_icmp_errors_is_bounded_and_echo_goes_on() {
+        let (lower, peer, _ip_thread) = served();
+        let backlog = lower.listen(555).unwrap();
+        peer.transmit(packet(1000, 555, SYN, b"")).unwrap();
+        let inbox = backlog.receiver().recv().unwrap().inbox.unwrap();
+        let header = ip::header(US, PEER, SERVICE, 1_480).unwrap();
+        let quoted = [&header[..], &[2, 43, 3, 232, 0, 0, 0, 9]].concat();
+        for _ in 0..100 {
+            peer.transmit(from_router(&icmp_error(11, 0, [0; 4], &quoted))).unwrap();
+        }
+        for packet in echo_request(b"still here?", 1_480) {
+            peer.transmit(packet).unwrap();
+        }
+        expect_echo(&peer, b"still here?");
+        assert!((1..=4).contains(&inbox.errors().len()));
     }
 
     #[test]

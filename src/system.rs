@@ -11,11 +11,11 @@ use std::fmt;
 use std::net::SocketAddrV4;
 
 use crate::calls::{Reset, ResetCause};
-use crate::smol_channel::{Ack, Rst};
+use crate::smol_channel::{Ack, Arrived, Rst};
 use crate::st::{Action, End, Message, Offer, Picked, SelectOne, SessionError, Token};
 use crate::tcp::isn::IsnSecret;
 use crate::tcp::segment::Segment;
-use crate::tcp::{self, Answer, Config, Reaction, Resets, Tcp, TcpListen};
+use crate::tcp::{self, Answer, Config, HardError, IcmpError, Reaction, Resets, Tcp, TcpListen};
 use crate::undirected::{Io, User};
 use crate::{
     SystemCloseWait, SystemCloseWaitReceive, SystemClosed, SystemClosedTold, SystemClosing, SystemEstablished,
@@ -55,6 +55,11 @@ trait Labels<S: SystemSide>: Offer {
     fn unacceptable(segment: Segment) -> Picked<Self, S::Peer>;
     fn ignored(segment: Segment) -> Picked<Self, S::Peer>;
     fn reset(reset: Resets) -> Picked<Self, S::Peer>;
+    fn icmp(error: IcmpError) -> Picked<Self, S::Peer>;
+    /// Only a connection that is being opened is ended by an ICMP error.
+    fn unreachable(error: HardError) -> Picked<Self, S::Peer> {
+        Self::icmp(*error.error())
+    }
     /// Only the handshake answers with a RST and stays.
     fn refused(segment: Segment) -> Picked<Self, S::Peer> {
         Self::ignored(segment)
@@ -62,7 +67,7 @@ trait Labels<S: SystemSide>: Offer {
 }
 
 macro_rules! labels {
-    ($($session:ident $(: $refused:ident)?),+ $(,)?) => {$(
+    ($($session:ident $(: $refused:ident, $unreachable:ident)?);+ $(;)?) => {$(
         impl<S: SystemSide> Labels<S> for $session<S> {
             fn unacceptable(segment: Segment) -> Picked<Self, S::Peer> {
                 Self::Unacceptable(segment)
@@ -73,32 +78,44 @@ macro_rules! labels {
             fn reset(reset: Resets) -> Picked<Self, S::Peer> {
                 Self::Reset(reset)
             }
+            fn icmp(error: IcmpError) -> Picked<Self, S::Peer> {
+                Self::Icmp(error)
+            }
             $(fn refused(segment: Segment) -> Picked<Self, S::Peer> {
                 Self::$refused(segment)
+            }
+            fn unreachable(error: HardError) -> Picked<Self, S::Peer> {
+                Self::$unreachable(error)
             })?
         }
     )+};
 }
 
 labels!(
-    SystemSynReceived: Refused,
-    SystemEstablished,
-    SystemEstablishedReceive,
-    SystemCloseWait,
-    SystemCloseWaitReceive,
-    SystemFinWait1,
-    SystemFinWait2,
-    SystemClosing,
-    SystemLastAck,
-    SystemTimeWait,
+    SystemSynReceived: Refused, Unreachable;
+    SystemEstablished;
+    SystemEstablishedReceive;
+    SystemCloseWait;
+    SystemCloseWaitReceive;
+    SystemFinWait1;
+    SystemFinWait2;
+    SystemClosing;
+    SystemLastAck;
+    SystemTimeWait;
 );
 
-/// Picks the label for a judged segment; `acceptable` for what the state itself makes of it.
+/// Picks the label for what has arrived, `judge` being asked about a segment; `acceptable` for what the state itself makes
+/// of it.
 fn label<S: SystemSide, A: Labels<S>, V>(
-    reaction: Reaction<V>,
+    arrived: Arrived,
+    judge: impl FnOnce(Segment) -> Reaction<V>,
     acceptable: impl FnOnce(V) -> Picked<A, S::Peer>,
 ) -> Picked<A, S::Peer> {
-    match reaction {
+    let segment = match arrived {
+        Arrived::Segment(segment) => segment,
+        Arrived::Icmp(error) => return error.hard().map_or_else(A::icmp, A::unreachable),
+    };
+    match judge(segment) {
         Reaction::Acceptable(verdict) => acceptable(verdict),
         Reaction::NotAcceptable(segment, Answer::Ack) => A::unacceptable(segment),
         Reaction::NotAcceptable(segment, Answer::Rst) => A::refused(segment),

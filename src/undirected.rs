@@ -10,13 +10,13 @@ use smoltcp::time::Instant;
 
 use crate::SystemSide;
 use crate::cb::CbChannel;
-use crate::smol_channel::{ChannelFilter, Filtered, NetChannel, Source};
+use crate::smol_channel::{Arrived, ChannelFilter, Filtered, NetChannel, Source};
 use crate::smol_lower::Arrival;
 use crate::st::{Envelope, Name, Offer, Picked, SessionError, Timeout, Token};
-use crate::tcp::Poll;
 use crate::tcp::segment::Segment;
+use crate::tcp::{IcmpError, Poll};
 
-/// Segments taken in a row before the clock and the user are looked at.
+/// Arrivals taken in a row before the clock and the user are looked at.
 ///
 /// Taking what has arrived before answering is what aggregates acknowledgements (RFC 9293 §3.10.7.4, MUST-58 and MUST-59); the limit
 /// keeps a flood of segments from holding up a retransmission.
@@ -64,6 +64,7 @@ pub struct Io<S: SystemSide> {
 /// What a wait ended with.
 enum Event<T> {
     Segment(Result<T, RecvError>),
+    Icmp(Result<IcmpError, RecvError>),
     Call(Result<Envelope, RecvError>),
     Timeout,
 }
@@ -76,8 +77,8 @@ impl<S: SystemSide> Io<S> {
 
     /// Offers the branches of `st` to the network, the user and the clock, and takes the one that comes first.
     ///
-    /// `poll` is asked what is due before each wait; `judge` picks the label for a segment, `due` the one for what is
-    /// due. The types see to it that a segment takes a branch of the peer's and the clock one of [`Timeout`].
+    /// `poll` is asked what is due before each wait; `judge` picks the label for what arrives from the network, `due` the one
+    /// for what is due. The types see to it that an arrival takes a branch of the peer's and the clock one of [`Timeout`].
     ///
     /// # Errors
     ///
@@ -88,13 +89,13 @@ impl<S: SystemSide> Io<S> {
         user: User,
         filter: &impl ChannelFilter,
         poll: impl Fn(Instant) -> Poll<D>,
-        judge: impl FnOnce(Segment, Instant) -> Picked<A, S::Peer>,
+        judge: impl FnOnce(Arrived, Instant) -> Picked<A, S::Peer>,
         due: impl FnOnce(D) -> Picked<A, Timeout>,
     ) -> Result<A::Branch<S>, SessionError> {
         loop {
             let now = self.clock.now();
-            if let Some(segment) = self.arrived(filter)? {
-                return Ok(judge(segment, now).take(st));
+            if let Some(arrived) = self.arrived(filter)? {
+                return Ok(judge(arrived, now).take(st));
             }
             let until = match poll(now) {
                 Poll::Now(what) => return Ok(due(what).take(st)),
@@ -103,10 +104,13 @@ impl<S: SystemSide> Io<S> {
             };
             match self.wait(user, until)? {
                 Event::Segment(Ok(segment)) if self.accepts(filter, &segment) => {
-                    return Ok(judge(segment, self.clock.now()).take(st));
+                    return Ok(judge(Arrived::Segment(segment), self.clock.now()).take(st));
                 }
-                Event::Segment(Ok(_)) | Event::Timeout => {}
-                Event::Segment(Err(RecvError)) => return Err(network_gone::<S>()),
+                Event::Icmp(Ok(error)) if filter.filter_icmp(&error) == Filtered::Accepted => {
+                    return Ok(judge(Arrived::Icmp(error), self.clock.now()).take(st));
+                }
+                Event::Segment(Ok(_)) | Event::Icmp(Ok(_)) | Event::Timeout => {}
+                Event::Segment(Err(RecvError)) | Event::Icmp(Err(RecvError)) => return Err(network_gone::<S>()),
                 Event::Call(call) => return self.user.take(st, call),
             }
         }
@@ -126,27 +130,27 @@ impl<S: SystemSide> Io<S> {
         let Source::Listening(backlog) = self.net.source() else {
             return Err(network_gone::<S>());
         };
-        let arrival: Result<Arrival, RecvError> = match wait(backlog, self.user.receiver(), None) {
+        let arrival: Result<Arrival, RecvError> = match wait(backlog, &never(), self.user.receiver(), None) {
             Event::Segment(arrival) => arrival,
             Event::Call(call) => return self.user.take(st, call),
-            Event::Timeout => Err(RecvError),
+            Event::Icmp(_) | Event::Timeout => Err(RecvError),
         };
         let arrival = arrival.map_err(|RecvError| network_gone::<S>())?;
         let (remote, segment) = self.net.adopt(arrival);
         Ok(judge(remote, segment).take(st))
     }
 
-    /// A segment that is already there, unless it is time to look elsewhere.
-    fn arrived(&mut self, filter: &impl ChannelFilter) -> Result<Option<Segment>, SessionError> {
+    /// What is already there, unless it is time to look elsewhere.
+    fn arrived(&mut self, filter: &impl ChannelFilter) -> Result<Option<Arrived>, SessionError> {
         while self.segments_in_a_row < SEGMENTS_IN_A_ROW {
             let Source::Connected(_, inbox) = self.net.source() else {
                 return Err(network_gone::<S>());
             };
-            match inbox.try_recv() {
+            match inbox.receiver().try_recv() {
                 Ok(segment) => {
                     self.segments_in_a_row += 1;
                     if self.accepts(filter, &segment) {
-                        return Ok(Some(segment));
+                        return Ok(Some(Arrived::Segment(segment)));
                     }
                 }
                 Err(TryRecvError::Empty) => break,
@@ -173,22 +177,29 @@ impl<S: SystemSide> Io<S> {
             std::time::Duration::from((until.max(now)) - now)
         });
         Ok(match user {
-            User::Heard => wait(inbox, self.user.receiver(), remaining),
-            User::Unheard => wait(inbox, &never(), remaining),
+            User::Heard => wait(inbox.receiver(), inbox.errors(), self.user.receiver(), remaining),
+            User::Unheard => wait(inbox.receiver(), inbox.errors(), &never(), remaining),
         })
     }
 }
 
-/// Waits on two queues, and for no longer than `remaining` where it is given.
-fn wait<T>(net: &Receiver<T>, user: &Receiver<Envelope>, remaining: Option<std::time::Duration>) -> Event<T> {
+/// Waits on the queues, and for no longer than `remaining` where it is given.
+fn wait<T>(
+    net: &Receiver<T>,
+    errors: &Receiver<IcmpError>,
+    user: &Receiver<Envelope>,
+    remaining: Option<std::time::Duration>,
+) -> Event<T> {
     match remaining {
         Some(remaining) => select! {
             recv(net) -> segment => Event::Segment(segment),
+            recv(errors) -> error => Event::Icmp(error),
             recv(user) -> call => Event::Call(call),
             default(remaining) => Event::Timeout,
         },
         None => select! {
             recv(net) -> segment => Event::Segment(segment),
+            recv(errors) -> error => Event::Icmp(error),
             recv(user) -> call => Event::Call(call),
         },
     }
@@ -223,6 +234,7 @@ mod tests {
     Offer!(
         Everything => Event {
             RoleClientSystem & Came(Segment). Everything,
+            RoleClientSystem & Warned(IcmpError). Everything,
             RoleServerUser & Said(Data). Everything,
             RoleServerUser & Abort(Abort). end,
             Timeout & Due. Everything,
@@ -258,9 +270,16 @@ mod tests {
         Segment { src_port: 40000, dst_port: 555, control, ..Segment::default() }
     }
 
+    fn came(arrived: Arrived) -> Picked<Everything, RoleClientSystem> {
+        match arrived {
+            Arrived::Segment(segment) => Everything::Came(segment),
+            Arrived::Icmp(error) => Everything::Warned(error),
+        }
+    }
+
     fn offer(io: &mut Io<System>, user: User, poll: impl Fn(Instant) -> Poll<()>) -> String {
         let event =
-            io.offer(System::start(), user, &Everyone, poll, |s, _| Everything::Came(s), |()| Everything::Due());
+            io.offer(System::start(), user, &Everyone, poll, |arrived, _| came(arrived), |()| Everything::Due());
         format!("{:?}", event.unwrap())
     }
 
@@ -325,7 +344,7 @@ mod tests {
             User::Heard,
             &Everyone,
             |_| Poll::<()>::Never,
-            |s, _| Everything::Came(s),
+            |arrived, _| came(arrived),
             |()| Everything::Due(),
         );
         assert!(matches!(event, Err(SessionError::Unexpected { .. })));

@@ -7,7 +7,8 @@ use crossbeam_channel::Receiver;
 
 use super::SmolLower;
 use super::error::DeviceError;
-use super::table::Place;
+use super::table::{Place, Queues};
+use crate::tcp::IcmpError;
 use crate::tcp::segment::Segment;
 
 /// What arrives at a port that is listened on, for whichever listening session comes first.
@@ -69,20 +70,26 @@ pub struct Arrival {
 /// Dropping it frees the place; segments that still wait are dropped too.
 #[derive(Debug)]
 pub struct Inbox {
-    segments: Receiver<Segment>,
+    queues: Queues,
     place: Place,
     lower: SmolLower,
 }
 
 impl Inbox {
-    pub(super) fn new(lower: SmolLower, place: Place, segments: Receiver<Segment>) -> Self {
-        Self { segments, place, lower }
+    pub(super) fn new(lower: SmolLower, place: Place, queues: Queues) -> Self {
+        Self { queues, place, lower }
     }
 
     /// Where the connection's segments come out; bounded, what does not fit is lost as on the way.
     #[must_use]
     pub fn receiver(&self) -> &Receiver<Segment> {
-        &self.segments
+        &self.queues.segments
+    }
+
+    /// Where ICMP errors about the connection's segments come out; bounded, what does not fit is lost.
+    #[must_use]
+    pub fn errors(&self) -> &Receiver<IcmpError> {
+        &self.queues.errors
     }
 
     /// The peer.

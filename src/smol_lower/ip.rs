@@ -70,6 +70,17 @@ pub(super) struct Service {
     pub(super) dscp: u8,
     /// Time to live, in hops.
     pub(super) ttl: u8,
+    /// Whether the packet may be cut.
+    pub(super) cutting: Cutting,
+}
+
+/// Whether a packet may be cut into fragments on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cutting {
+    /// It may not; an identification of 0 is allowed for such an atomic datagram (RFC 6864 §4.1).
+    Forbidden,
+    /// It may: its fragments are told from others' by this identification.
+    Allowed(u16),
 }
 
 /// The header of one unfragmented packet with a TCP segment of `tcp_bytes`, `None` if it is too long.
@@ -85,10 +96,13 @@ pub(super) fn header(src: Ipv4Addr, dst: Ipv4Addr, service: Service, tcp_bytes: 
         hop_limit: service.ttl,
     };
     let mut bytes = [0; HEADER_BYTES];
-    // Sets DF; an identification of 0 is allowed for such an atomic datagram (RFC 6864 §4.1).
     let mut packet = Ipv4Packet::new_unchecked(&mut bytes);
     repr.emit(&mut packet, &ChecksumCapabilities::default());
     packet.set_dscp(service.dscp);
+    if let Cutting::Allowed(ident) = service.cutting {
+        packet.set_dont_frag(false);
+        packet.set_ident(ident);
+    }
     packet.fill_checksum();
     Some(bytes)
 }
@@ -137,7 +151,7 @@ pub(super) fn is_overlong_fragment(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const SERVICE: Service = Service { dscp: 46, ttl: 64 };
+    const SERVICE: Service = Service { dscp: 46, ttl: 64, cutting: Cutting::Forbidden };
 
     fn host() -> Host {
         Host::new(Ipv4Addr::new(192, 0, 2, 2), 24).unwrap()
@@ -194,6 +208,15 @@ mod tests {
         assert!(packet.verify_checksum() && packet.dont_frag() && !packet.more_frags());
         assert_eq!((packet.total_len(), packet.hop_limit(), packet.dscp(), packet.ecn()), (40, 64, 46, 0));
         assert_eq!(packet.next_header(), IpProtocol::Tcp);
+    }
+
+    #[test]
+    fn a_packet_that_may_be_cut_has_no_df_and_an_identification() {
+        let service = Service { cutting: Cutting::Allowed(77), ..SERVICE };
+        let bytes = header(Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(192, 0, 2, 1), service, 20).unwrap();
+        let packet = Ipv4Packet::new_unchecked(&bytes[..]);
+        assert!(packet.verify_checksum() && !packet.dont_frag());
+        assert_eq!(packet.ident(), 77);
     }
 
     #[test]

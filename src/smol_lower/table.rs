@@ -8,6 +8,7 @@ use log::debug;
 
 use super::error::ListenError;
 use super::inbox::Arrival;
+use crate::tcp::IcmpError;
 use crate::tcp::segment::Segment;
 
 /// Connections in the table at once, in any state from SYN-RECEIVED to TIME-WAIT; a SYN on top is dropped, and the peer repeats it.
@@ -39,6 +40,9 @@ pub const INBOX_BYTES: usize = INBOX_SEGMENTS * 1_500;
 pub const SEGMENT_OVERHEAD_BYTES: usize = 160;
 const _: () = assert!(size_of::<Segment>() + 2 * size_of::<usize>() <= SEGMENT_OVERHEAD_BYTES);
 
+/// ICMP errors that wait for one connection's thread; more say nothing new.
+const INBOX_ERRORS: usize = 4;
+
 /// What tells one connection from another; our own address is the same in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -55,6 +59,23 @@ pub(super) struct Place {
     serial: u64,
 }
 
+/// What arrives for a connection.
+#[derive(Debug)]
+pub(super) struct Queues {
+    /// Its segments.
+    pub(super) segments: Receiver<Segment>,
+    /// ICMP errors about the segments it sent.
+    pub(super) errors: Receiver<IcmpError>,
+}
+
+/// What becomes of an ICMP error.
+pub(super) enum Reported {
+    /// It waits for its connection.
+    Taken,
+    /// Nobody is going to look at it.
+    Lost(&'static str),
+}
+
 /// What becomes of a segment.
 pub(super) enum Offered {
     /// It waits in its connection's inbox.
@@ -68,7 +89,7 @@ pub(super) enum Offered {
         /// The segment.
         segment: Segment,
         /// The new connection.
-        connection: Option<(Place, Receiver<Segment>)>,
+        connection: Option<(Place, Queues)>,
     },
     /// It is for no connection and no listener.
     Unclaimed(Segment),
@@ -106,6 +127,7 @@ pub(super) struct Route {
     serial: u64,
     handshake: Handshake,
     inbox: Sender<Segment>,
+    errors: Sender<IcmpError>,
     /// Sizes of the segments last sent to the inbox, oldest first; those no longer waiting are forgotten at the next one.
     sizes: VecDeque<usize>,
     waiting_bytes: usize,
@@ -179,17 +201,36 @@ impl Table {
         Offered::Listening { backlog, segment, connection: Some(self.insert(key)) }
     }
 
+    /// Hands on an ICMP error about a segment of a connection.
+    pub(super) fn report(&self, key: Key, error: IcmpError) -> Reported {
+        let Some(route) = self.connections.get(&key) else {
+            return Reported::Lost("no such connection");
+        };
+        match route.errors.try_send(error) {
+            Ok(()) => Reported::Taken,
+            Err(_) => Reported::Lost("others wait already"),
+        }
+    }
+
     /// Gives a connection its place.
-    fn insert(&mut self, key: Key) -> (Place, Receiver<Segment>) {
+    fn insert(&mut self, key: Key) -> (Place, Queues) {
         let serial = self.next_serial();
         let (inbox, segments) = unbounded(); // bounded by `Route::push`, without room set aside for each connection
-        let route = Route { serial, handshake: Handshake::HalfOpen, inbox, sizes: VecDeque::new(), waiting_bytes: 0 };
+        let (to_errors, errors) = bounded(INBOX_ERRORS);
+        let route = Route {
+            serial,
+            handshake: Handshake::HalfOpen,
+            inbox,
+            errors: to_errors,
+            sizes: VecDeque::new(),
+            waiting_bytes: 0,
+        };
         self.connections.insert(key, route);
         self.half_open += 1;
         let place = Place { key, serial };
         self.forget_handshakes();
         self.handshakes.push_back(place);
-        (place, segments)
+        (place, Queues { segments, errors })
     }
 
     /// Forgets the oldest entries of `handshakes` that are no longer half open, and all such when they have become many.
@@ -313,7 +354,7 @@ mod tests {
 
     fn connection(offered: Offered) -> (Place, Receiver<Segment>) {
         match offered {
-            Offered::Listening { connection: Some(connection), .. } => connection,
+            Offered::Listening { connection: Some((place, queues)), .. } => (place, queues.segments),
             _ => panic!("no new connection"),
         }
     }

@@ -2,7 +2,7 @@
 
 use core::net::Ipv4Addr;
 
-use smoltcp::wire::{TcpPacket, TcpSeqNumber};
+use smoltcp::wire::{Icmpv4Packet, TcpPacket, TcpSeqNumber};
 
 use super::ip;
 use crate::tcp::segment::Segment;
@@ -14,6 +14,9 @@ pub(super) const ACK: u8 = 16;
 
 pub(super) const US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 pub(super) const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
+
+/// What the headers of the tests' packets say.
+pub(super) const SERVICE: ip::Service = ip::Service { dscp: 0, ttl: 64, cutting: ip::Cutting::Forbidden };
 
 /// A TCP segment's bytes from PEER to US, as `control` says, SEG.SEQ = 100, SEG.ACK = 200.
 pub(super) fn segment_bytes(src_port: u16, dst_port: u16, control: u8, payload: &[u8]) -> Vec<u8> {
@@ -40,6 +43,13 @@ pub(super) fn segment(src_port: u16, dst_port: u16, control: u8, payload: &[u8])
 /// The same in an IP packet.
 pub(super) fn packet(src_port: u16, dst_port: u16, control: u8, payload: &[u8]) -> Vec<u8> {
     let tcp_bytes = segment_bytes(src_port, dst_port, control, payload);
-    let header = ip::header(PEER, US, ip::Service { dscp: 0, ttl: 64 }, tcp_bytes.len()).unwrap();
+    let header = ip::header(PEER, US, SERVICE, tcp_bytes.len()).unwrap();
     [&header[..], &tcp_bytes].concat()
+}
+
+/// An ICMP message with these octets behind its header.
+pub(super) fn icmp_error(kind: u8, code: u8, rest: [u8; 4], quoted: &[u8]) -> Vec<u8> {
+    let mut message = [&[kind, code, 0, 0], &rest[..], quoted].concat();
+    Icmpv4Packet::new_unchecked(&mut message[..]).fill_checksum();
+    message
 }

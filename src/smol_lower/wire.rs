@@ -86,7 +86,8 @@ pub(super) struct IpLayer<'a> {
     device: PacketDevice<'a>,
     interface: Interface,
     sockets: SocketSet<'static>,
-    tcp: SocketHandle,
+    /// What is taken out of the IP layer: TCP and ICMP.
+    taps: [SocketHandle; 2],
     /// smoltcp's own clock is the wall clock, which may jump.
     start: Clock,
 }
@@ -104,18 +105,13 @@ impl<'a> IpLayer<'a> {
                 debug!("the IP layer has no room for an address");
             }
         });
-        let socket = raw::Socket::new(
-            Some(IpVersion::Ipv4),
-            Some(IpProtocol::Tcp),
-            raw::PacketBuffer::new(vec![raw::PacketMetadata::EMPTY; 4], vec![0; RAW_SOCKET_BYTES]),
-            raw::PacketBuffer::new(vec![], vec![]), // segments are sent past smoltcp
-        );
-        let mut sockets = SocketSet::new(Vec::with_capacity(1));
-        let tcp = sockets.add(socket);
-        Self { device, interface, sockets, tcp, start: Clock::now() }
+        let mut sockets = SocketSet::new(Vec::with_capacity(2));
+        let taps = [IpProtocol::Tcp, IpProtocol::Icmp].map(|protocol| sockets.add(tap(protocol)));
+        Self { device, interface, sockets, taps, start: Clock::now() }
     }
 
-    /// Takes the packets that wait, at most a batch, and hands on each that carries TCP, header first, fragments reassembled.
+    /// Takes the packets that wait, at most a batch, and hands on each that carries TCP or ICMP, header first, fragments
+    /// reassembled.
     ///
     /// # Errors
     /// The wire's, or the first that `take` returns.
@@ -129,9 +125,11 @@ impl<'a> IpLayer<'a> {
             if polled == PollIngressSingleResult::None {
                 break;
             }
-            let socket = self.sockets.get_mut::<raw::Socket<'_>>(self.tcp);
-            while let Ok(packet) = socket.recv() {
-                take(packet)?;
+            for tap in self.taps {
+                let socket = self.sockets.get_mut::<raw::Socket<'_>>(tap);
+                while let Ok(packet) = socket.recv() {
+                    take(packet)?;
+                }
             }
         }
         Ok(())
@@ -141,6 +139,16 @@ impl<'a> IpLayer<'a> {
     fn now(&self) -> Instant {
         Instant::ZERO + Duration::from(self.start.elapsed())
     }
+}
+
+/// A socket that gets every packet of a protocol; echo requests are answered by smoltcp all the same.
+fn tap(protocol: IpProtocol) -> raw::Socket<'static> {
+    raw::Socket::new(
+        Some(IpVersion::Ipv4),
+        Some(protocol),
+        raw::PacketBuffer::new(vec![raw::PacketMetadata::EMPTY; 4], vec![0; RAW_SOCKET_BYTES]),
+        raw::PacketBuffer::new(vec![], vec![]), // segments are sent past smoltcp
+    )
 }
 
 /// A wire as smoltcp wants to see it: no errors, they are kept for [`IpLayer`].

@@ -20,14 +20,18 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             User::Unheard,
             &tcp,
             |now| tcp.poll(now),
-            |segment, now| {
-                label(tcp.judge(segment, now), |verdict| match verdict {
-                    FinWait1Verdict::Acceptable(segment) => SystemFinWait1::Acceptable(segment),
-                    FinWait1Verdict::AcksFin(acked) => SystemFinWait1::FinAcked(acked),
-                    FinWait1Verdict::Finishes(fin) => SystemFinWait1::Fin(fin),
-                    FinWait1Verdict::AcksFinAndFinishes(both) => SystemFinWait1::FinAckedAndFin(both),
-                    FinWait1Verdict::AfterClose(lost) => SystemFinWait1::AfterClose(lost),
-                })
+            |arrived, now| {
+                label(
+                    arrived,
+                    |segment| tcp.judge(segment, now),
+                    |verdict| match verdict {
+                        FinWait1Verdict::Acceptable(segment) => SystemFinWait1::Acceptable(segment),
+                        FinWait1Verdict::AcksFin(acked) => SystemFinWait1::FinAcked(acked),
+                        FinWait1Verdict::Finishes(fin) => SystemFinWait1::Fin(fin),
+                        FinWait1Verdict::AcksFinAndFinishes(both) => SystemFinWait1::FinAckedAndFin(both),
+                        FinWait1Verdict::AfterClose(lost) => SystemFinWait1::AfterClose(lost),
+                    },
+                )
             },
             |due| match due {
                 ClosingDue::Segment => SystemFinWait1::Due(),
@@ -58,6 +62,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             FinWait1Event::Reset(_, st) => Phase::Ended(self.tell(st, ResetCause::Peer)?),
             FinWait1Event::Unacceptable(segment, st) => Phase::FinWait1(self.challenge(st, tcp, &segment)?),
             FinWait1Event::Ignored(_, st) => Phase::FinWait1(At { st, tcp }),
+            FinWait1Event::Icmp(error, st) => Phase::FinWait1(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
             FinWait1Event::Due(st) => {
                 let ack = tcp.transmit(now);
                 Phase::FinWait1(self.stay(st, tcp, ack)?)
@@ -78,12 +83,16 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             User::Unheard,
             &tcp,
             |now| tcp.poll(now),
-            |segment, now| {
-                label(tcp.judge(segment, now), |verdict| match verdict {
-                    FinWait2Verdict::Acceptable(segment) => SystemFinWait2::Acceptable(segment),
-                    FinWait2Verdict::Finishes(fin) => SystemFinWait2::Fin(fin),
-                    FinWait2Verdict::AfterClose(lost) => SystemFinWait2::AfterClose(lost),
-                })
+            |arrived, now| {
+                label(
+                    arrived,
+                    |segment| tcp.judge(segment, now),
+                    |verdict| match verdict {
+                        FinWait2Verdict::Acceptable(segment) => SystemFinWait2::Acceptable(segment),
+                        FinWait2Verdict::Finishes(fin) => SystemFinWait2::Fin(fin),
+                        FinWait2Verdict::AfterClose(lost) => SystemFinWait2::AfterClose(lost),
+                    },
+                )
             },
             |due| match due {
                 FinWait2Due::Segment => SystemFinWait2::Due(),
@@ -104,6 +113,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             FinWait2Event::Reset(_, st) | FinWait2Event::Expired(st) => Phase::Ended(st),
             FinWait2Event::Unacceptable(segment, st) => Phase::FinWait2(self.challenge(st, tcp, &segment)?),
             FinWait2Event::Ignored(_, st) => Phase::FinWait2(At { st, tcp }),
+            FinWait2Event::Icmp(error, st) => Phase::FinWait2(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
             FinWait2Event::Due(st) => {
                 let ack = tcp.transmit(now);
                 Phase::FinWait2(self.stay(st, tcp, ack)?)
@@ -118,11 +128,15 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             User::Unheard,
             &tcp,
             |now| tcp.poll(now),
-            |segment, now| {
-                label(tcp.judge(segment, now), |verdict| match verdict {
-                    ClosingVerdict::Acceptable(segment) => SystemClosing::Acceptable(segment),
-                    ClosingVerdict::AcksFin(acked) => SystemClosing::FinAcked(acked),
-                })
+            |arrived, now| {
+                label(
+                    arrived,
+                    |segment| tcp.judge(segment, now),
+                    |verdict| match verdict {
+                        ClosingVerdict::Acceptable(segment) => SystemClosing::Acceptable(segment),
+                        ClosingVerdict::AcksFin(acked) => SystemClosing::FinAcked(acked),
+                    },
+                )
             },
             |due| match due {
                 ClosingDue::Segment => SystemClosing::Due(),
@@ -144,6 +158,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             ClosingEvent::Reset(_, st) => Phase::Ended(self.tell(st, ResetCause::Peer)?),
             ClosingEvent::Unacceptable(segment, st) => Phase::Closing(self.challenge(st, tcp, &segment)?),
             ClosingEvent::Ignored(_, st) => Phase::Closing(At { st, tcp }),
+            ClosingEvent::Icmp(error, st) => Phase::Closing(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
             ClosingEvent::Due(st) => {
                 let ack = tcp.transmit(now);
                 Phase::Closing(self.stay(st, tcp, ack)?)
@@ -164,11 +179,15 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             User::Unheard,
             &tcp,
             |now| tcp.poll(now),
-            |segment, now| {
-                label(tcp.judge(segment, now), |verdict| match verdict {
-                    ClosingVerdict::Acceptable(segment) => SystemLastAck::Acceptable(segment),
-                    ClosingVerdict::AcksFin(acked) => SystemLastAck::FinAcked(acked),
-                })
+            |arrived, now| {
+                label(
+                    arrived,
+                    |segment| tcp.judge(segment, now),
+                    |verdict| match verdict {
+                        ClosingVerdict::Acceptable(segment) => SystemLastAck::Acceptable(segment),
+                        ClosingVerdict::AcksFin(acked) => SystemLastAck::FinAcked(acked),
+                    },
+                )
             },
             |due| match due {
                 ClosingDue::Segment => SystemLastAck::Due(),
@@ -187,6 +206,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             LastAckEvent::Reset(_, st) => Phase::Ended(self.tell(st, ResetCause::Peer)?),
             LastAckEvent::Unacceptable(segment, st) => Phase::LastAck(self.challenge(st, tcp, &segment)?),
             LastAckEvent::Ignored(_, st) => Phase::LastAck(At { st, tcp }),
+            LastAckEvent::Icmp(error, st) => Phase::LastAck(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
             LastAckEvent::Due(st) => {
                 let ack = tcp.transmit(now);
                 Phase::LastAck(self.stay(st, tcp, ack)?)
@@ -207,12 +227,13 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             User::Unheard,
             &tcp,
             |now| tcp.poll(now),
-            |segment, now| label(tcp.judge(segment, now), SystemTimeWait::Reopens),
+            |arrived, now| label(arrived, |segment| tcp.judge(segment, now), SystemTimeWait::Reopens),
             |due| match due {
                 TimeWaitDue::Segment => SystemTimeWait::Due(),
                 TimeWaitDue::Expired => SystemTimeWait::Expired(),
             },
         )?;
+        let now = self.io.clock.now();
         Ok(match event {
             TimeWaitEvent::Reopens(syn, st) => {
                 self.io.net.resubmit(syn.into());
@@ -221,8 +242,9 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             TimeWaitEvent::Reset(_, st) | TimeWaitEvent::Expired(st) => Phase::Ended(st),
             TimeWaitEvent::Unacceptable(segment, st) => Phase::TimeWait(self.challenge(st, tcp, &segment)?),
             TimeWaitEvent::Ignored(_, st) => Phase::TimeWait(At { st, tcp }),
+            TimeWaitEvent::Icmp(error, st) => Phase::TimeWait(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
             TimeWaitEvent::Due(st) => {
-                let ack = tcp.transmit(self.io.clock.now());
+                let ack = tcp.transmit(now);
                 Phase::TimeWait(self.stay(st, tcp, ack)?)
             }
         })

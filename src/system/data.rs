@@ -27,11 +27,15 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             hears(tcp.can_send()),
             &tcp,
             |now| tcp.poll(now),
-            |segment, now| {
-                label(tcp.judge(segment, now), |verdict| match verdict {
-                    EstablishedVerdict::Acceptable(segment) => SystemEstablished::Acceptable(segment),
-                    EstablishedVerdict::Finishes(fin) => SystemEstablished::Fin(fin),
-                })
+            |arrived, now| {
+                label(
+                    arrived,
+                    |segment| tcp.judge(segment, now),
+                    |verdict| match verdict {
+                        EstablishedVerdict::Acceptable(segment) => SystemEstablished::Acceptable(segment),
+                        EstablishedVerdict::Finishes(fin) => SystemEstablished::Fin(fin),
+                    },
+                )
             },
             |due| match due {
                 Due::Segment => SystemEstablished::Due(),
@@ -47,6 +51,9 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             EstablishedEvent::Reset(_, st) => Phase::Closed(st, ResetCause::Peer),
             EstablishedEvent::Unacceptable(segment, st) => Phase::Established(self.challenge(st, tcp, &segment)?),
             EstablishedEvent::Ignored(_, st) => Phase::Established(At { st, tcp }),
+            EstablishedEvent::Icmp(error, st) => {
+                Phase::Established(At::after(st, tcp, |tcp| tcp.notified(&error, now)))
+            }
             EstablishedEvent::Send(data, st) => {
                 Phase::Established(At::after(st, tcp, |tcp| tcp.send(data.octets(), now)))
             }
@@ -74,11 +81,15 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             hears(tcp.can_send()),
             &tcp,
             |now| receiving(tcp.readable(), tcp.poll(now)),
-            |segment, now| {
-                label(tcp.judge(segment, now), |verdict| match verdict {
-                    EstablishedVerdict::Acceptable(segment) => SystemEstablishedReceive::Acceptable(segment),
-                    EstablishedVerdict::Finishes(fin) => SystemEstablishedReceive::Fin(fin),
-                })
+            |arrived, now| {
+                label(
+                    arrived,
+                    |segment| tcp.judge(segment, now),
+                    |verdict| match verdict {
+                        EstablishedVerdict::Acceptable(segment) => SystemEstablishedReceive::Acceptable(segment),
+                        EstablishedVerdict::Finishes(fin) => SystemEstablishedReceive::Fin(fin),
+                    },
+                )
             },
             |due| match due {
                 Receiving::Deliver | Receiving::DeliverClose => SystemEstablishedReceive::Deliver(),
@@ -97,6 +108,9 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 Phase::EstablishedReceive(self.challenge(st, tcp, &segment)?)
             }
             EstablishedReceiveEvent::Ignored(_, st) => Phase::EstablishedReceive(At { st, tcp }),
+            EstablishedReceiveEvent::Icmp(error, st) => {
+                Phase::EstablishedReceive(At::after(st, tcp, |tcp| tcp.notified(&error, now)))
+            }
             EstablishedReceiveEvent::Send(data, st) => {
                 Phase::EstablishedReceive(At::after(st, tcp, |tcp| tcp.send(data.octets(), now)))
             }
@@ -124,7 +138,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             hears(tcp.can_send()),
             &tcp,
             |now| tcp.poll(now),
-            |segment, now| label(tcp.judge(segment, now), SystemCloseWait::Acceptable),
+            |arrived, now| label(arrived, |segment| tcp.judge(segment, now), SystemCloseWait::Acceptable),
             |due| match due {
                 Due::Segment => SystemCloseWait::Due(),
                 Due::GiveUp => SystemCloseWait::GiveUp(),
@@ -138,6 +152,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             CloseWaitEvent::Reset(_, st) => Phase::Closed(st, ResetCause::Peer),
             CloseWaitEvent::Unacceptable(segment, st) => Phase::CloseWait(self.challenge(st, tcp, &segment)?),
             CloseWaitEvent::Ignored(_, st) => Phase::CloseWait(At { st, tcp }),
+            CloseWaitEvent::Icmp(error, st) => Phase::CloseWait(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
             CloseWaitEvent::Send(data, st) => Phase::CloseWait(At::after(st, tcp, |tcp| tcp.send(data.octets(), now))),
             CloseWaitEvent::Set(Set(setting), st) => Phase::CloseWait(At::after(st, tcp, |tcp| tcp.set(setting, now))),
             CloseWaitEvent::Receive(Receive(()), st) => Phase::CloseWaitReceive(At { st, tcp }),
@@ -164,7 +179,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 true => Poll::Now(Receiving::DeliverClose),
                 false => receiving(tcp.readable(), tcp.poll(now)),
             },
-            |segment, now| label(tcp.judge(segment, now), SystemCloseWaitReceive::Acceptable),
+            |arrived, now| label(arrived, |segment| tcp.judge(segment, now), SystemCloseWaitReceive::Acceptable),
             |due| match due {
                 Receiving::Deliver => SystemCloseWaitReceive::Deliver(),
                 Receiving::DeliverClose => SystemCloseWaitReceive::DeliverClose(),
@@ -182,6 +197,9 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 Phase::CloseWaitReceive(self.challenge(st, tcp, &segment)?)
             }
             CloseWaitReceiveEvent::Ignored(_, st) => Phase::CloseWaitReceive(At { st, tcp }),
+            CloseWaitReceiveEvent::Icmp(error, st) => {
+                Phase::CloseWaitReceive(At::after(st, tcp, |tcp| tcp.notified(&error, now)))
+            }
             CloseWaitReceiveEvent::Send(data, st) => {
                 Phase::CloseWaitReceive(At::after(st, tcp, |tcp| tcp.send(data.octets(), now)))
             }

@@ -70,12 +70,16 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             User::Heard,
             &tcp,
             |now| tcp.poll(now),
-            |segment, now| {
-                label(tcp.judge(segment, now), |verdict| match verdict {
-                    SynReceivedVerdict::Acked(acked) => SystemSynReceived::Acknowledged(acked),
-                    SynReceivedVerdict::Finished(fin) => SystemSynReceived::Fin(fin),
-                    SynReceivedVerdict::Restart(syn) => SystemSynReceived::Restart(syn),
-                })
+            |arrived, now| {
+                label(
+                    arrived,
+                    |segment| tcp.judge(segment, now),
+                    |verdict| match verdict {
+                        SynReceivedVerdict::Acked(acked) => SystemSynReceived::Acknowledged(acked),
+                        SynReceivedVerdict::Finished(fin) => SystemSynReceived::Fin(fin),
+                        SynReceivedVerdict::Restart(syn) => SystemSynReceived::Restart(syn),
+                    },
+                )
             },
             |due| match due {
                 SynReceivedDue::Retransmit => SystemSynReceived::Due(),
@@ -96,15 +100,19 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 let tcp = tcp.close_wait(fin, now);
                 Phase::CloseWait(At { st, tcp })
             }
-            SynReceivedEvent::Restart(_, st) | SynReceivedEvent::Reset(_, st) | SynReceivedEvent::GiveUp(st) => {
-                Phase::Listen(st, tcp.listen())
-            }
+            SynReceivedEvent::Restart(_, st)
+            | SynReceivedEvent::Reset(_, st)
+            | SynReceivedEvent::Unreachable(_, st)
+            | SynReceivedEvent::GiveUp(st) => Phase::Listen(st, tcp.listen()),
             SynReceivedEvent::Unacceptable(segment, st) => Phase::SynReceived(self.challenge(st, tcp, &segment)?),
             SynReceivedEvent::Refused(segment, st) => {
                 let rst = tcp.refuse(&segment);
                 Phase::SynReceived(self.stay(st, tcp, rst)?)
             }
             SynReceivedEvent::Ignored(_, st) => Phase::SynReceived(At { st, tcp }),
+            SynReceivedEvent::Icmp(error, st) => {
+                Phase::SynReceived(At::after(st, tcp, |tcp| tcp.notified(&error, now)))
+            }
             SynReceivedEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
             SynReceivedEvent::Due(st) => {
                 let syn_ack = tcp.retransmit(now);

@@ -47,6 +47,16 @@ pub enum Path {
     Doubtful,
 }
 
+/// Whether a packet may be cut on its way (RFC 1191 §3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Fragmentation {
+    /// It may not: DF, for path MTU discovery.
+    #[default]
+    Forbidden,
+    /// It may.
+    Allowed,
+}
+
 /// What goes with a segment to the IP layer, and comes with one from there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Carriage {
@@ -56,6 +66,8 @@ pub struct Carriage {
     pub ttl: Ttl,
     /// The advice on the path.
     pub path: Path,
+    /// Whether it may be cut.
+    pub fragmentation: Fragmentation,
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use smoltcp::time::Duration;
 
-use super::isn::IsnSecret;
 use super::carriage::{Carriage, DiffServ, Ttl};
+use super::isn::IsnSecret;
 use super::keep_alive::KeepAlive;
 use super::user_timeout::UserTimeout;
 

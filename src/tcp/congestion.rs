@@ -100,6 +100,11 @@ impl Congestion {
         self.ssthresh
     }
 
+    /// The path carries other segments than we thought; CWND counts octets and stays (RFC 1191 §6.5).
+    pub(super) const fn set_smss(&mut self, smss: u32) {
+        self.smss = smss;
+    }
+
     /// RFC 5681 §4.1: CWND when nothing was sent for longer than RTO.
     pub(super) fn cwnd_after_idle(&self) -> u32 {
         self.cwnd.min(self.initial)

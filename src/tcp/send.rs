@@ -228,6 +228,25 @@ impl Sender {
         }
     }
 
+    /// Eff.snd.MSS <- `mss`: the path carries other packets than we thought (RFC 1191).
+    pub(super) const fn set_mss(&mut self, mss: u32) {
+        self.mss = mss;
+        self.congestion.set_smss(mss);
+    }
+
+    /// Everything outstanding is sent again at once, and that is no congestion.
+    pub(super) fn send_all_again(&mut self, now: Instant) {
+        if self.snd_una != self.snd_nxt {
+            self.recovery.start_again(self.snd_una, self.snd_nxt);
+            self.rearm(now, Restart::No);
+        }
+    }
+
+    /// Whether the retransmission timer has expired.
+    pub(super) fn is_timed_out(&self, now: Instant) -> bool {
+        matches!(self.timer, SendTimer::Retransmission(at) if at <= now)
+    }
+
     /// R1 and R2 (RFC 9293 §3.8.3).
     pub(super) const fn patience(&self) -> &Patience {
         &self.patience

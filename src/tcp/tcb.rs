@@ -9,6 +9,7 @@ use super::Poll;
 use super::carriage::{Carriage, Path};
 use super::config::{Config, Setting};
 use super::keep_alive::{Alarm, Heartbeat};
+use super::path_mtu::PathMtu;
 use super::receive::{Receiver, ReceiverConfig};
 use super::segment::{Control, Options, Segment};
 use super::send::{Ending, Outgoing, Sender};
@@ -58,6 +59,8 @@ pub struct Tcb {
     pub(super) throttle: Throttle,
     /// Whether an idle peer is still there.
     pub(super) heartbeat: Heartbeat,
+    /// What the path carries.
+    pub(super) path_mtu: PathMtu,
 }
 
 impl fmt::Debug for Tcb {
@@ -80,7 +83,8 @@ impl Tcb {
         let rcv = Receiver::new(SeqNum::default(), receiver_config(&config, snd.mss(), None));
         let stamps = Stamping::new(&config, local, remote, now);
         let heartbeat = Heartbeat::new(config.keep_alive, now);
-        Self { local, remote, config, snd, rcv, stamps, throttle: Throttle::new(now), heartbeat }
+        let path_mtu = PathMtu::new(config.snd_mss(None));
+        Self { local, remote, config, snd, rcv, stamps, throttle: Throttle::new(now), heartbeat, path_mtu }
     }
 
     /// Learns from the peer's SYN, and returns the options that answer its options.
@@ -88,6 +92,7 @@ impl Tcb {
         self.stamps.take_syn(syn, now);
         self.snd.take_syn(syn, &self.config);
         self.snd.reserve(self.stamps.option_bytes());
+        self.path_mtu = PathMtu::new(self.config.snd_mss(syn.options.mss));
         let config = receiver_config(&self.config, self.snd.mss(), syn.options.window_scale);
         self.rcv = Receiver::new(syn.seq, config);
         // RFC 7323 §2.2: the option only answers the option.
@@ -107,6 +112,7 @@ impl Tcb {
         self.take_stamp(&segment, seg_seq, now);
         self.heartbeat.heard(now);
         self.snd.acknowledge(&segment, trim, now);
+        self.note_acknowledged(now);
         self.rcv.take(segment, trim, now);
     }
 
@@ -159,6 +165,7 @@ impl Tcb {
 
     /// The next segment: the one that is due, or an ACK.
     pub(super) fn transmit(&mut self, now: Instant) -> Ack {
+        self.believe_pending_path_mtu(now);
         match self.snd.due(now) {
             Some(outgoing @ Outgoing { ending: Ending::Open, .. }) => Ack::mark(self.emit(&outgoing, now)),
             None if !self.rcv.ack_is_due(now) && self.poll_heartbeat(now) == Poll::Now(Alarm::Probe) => {
@@ -170,6 +177,7 @@ impl Tcb {
 
     /// The next segment with our FIN: the one that is due, or the FIN again.
     pub(super) fn transmit_fin(&mut self, now: Instant) -> FinAck {
+        self.believe_pending_path_mtu(now);
         if let Some(outgoing @ Outgoing { ending: Ending::Fin, .. }) = self.snd.due(now) {
             return FinAck::mark(self.emit(&outgoing, now));
         }
@@ -201,6 +209,7 @@ impl Tcb {
         let payload = self.snd.copy_text(outgoing);
         // RFC 9293 §3.9.1.2 (MUST-61).
         let push = if self.snd.is_last(outgoing) { Control::PSH } else { Control::NONE };
+        self.note_size(outgoing.seq, outgoing.text_len);
         self.snd.sent(outgoing, now);
         self.segment(outgoing.seq, Control::ACK | push, payload, now)
     }
@@ -215,7 +224,8 @@ impl Tcb {
     /// A segment with our ports and nothing else.
     pub(super) fn blank(&self) -> Segment {
         let path = if self.snd.patience().is_doubtful() { Path::Doubtful } else { Path::Good };
-        let carriage = Carriage { path, ..self.config.carriage };
+        let fragmentation = self.path_mtu.fragmentation();
+        let carriage = Carriage { path, fragmentation, ..self.config.carriage };
         Segment { src_port: self.local.port(), dst_port: self.remote.port(), carriage, ..Segment::default() }
     }
 }

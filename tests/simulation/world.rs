@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use session_tcp::tcp::seq::SeqNum;
-use session_tcp::tcp::{Config, CongestionControl, Nagle, Timestamps};
+use session_tcp::tcp::{Config, CongestionControl, Nagle, Timestamps, UserTimeout};
 use smoltcp::time::{Duration, Instant};
 
 use crate::host::{Closing, Host, User};
@@ -61,7 +61,7 @@ fn config(random: &mut Random) -> Config {
         // Slow users take their time.
         fin_wait_2_limit: Duration::from_secs(4 * 3600),
         // Nobody gives up by bad luck alone.
-        user_timeout: Duration::from_secs(3 * 3600),
+        user_timeout: UserTimeout::After(Duration::from_secs(3 * 3600)),
         syn_timeout: Duration::from_secs(3 * 3600),
         ..Config::default()
     };
