@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::st::Message;
+pub use crate::tcp::Advice;
 use crate::tcp::{LocalAddr, Setting};
 
 /// The most that one [`Data`] may carry: a user that writes more sends several. It bounds what the queue between the two
@@ -23,7 +24,16 @@ pub struct Connected(pub ());
 
 /// Octets of the stream: as a call SEND (RFC 9293 §3.9.1.2), as an answer what a `Receive` was waiting for.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Data(Vec<u8>);
+pub struct Data {
+    octets: Vec<u8>,
+    urgent_octets: u32,
+}
+
+/// SEND with the URGENT flag (RFC 9293 §3.9.1.2): this data, and what was sent before it, is urgent.
+///
+/// Applications that are new should do without (RFC 9293 SHLD-13).
+#[derive(PartialEq, Eq, Debug)]
+pub struct Urgent(pub Data);
 
 /// RECEIVE (RFC 9293 §3.9.1.3): a credit, answered once.
 #[derive(Debug)]
@@ -80,23 +90,28 @@ impl Data {
         if octets.len() > MAX_DATA_BYTES {
             return Err(octets);
         }
-        Ok(Data(octets))
+        Ok(Data { octets, urgent_octets: 0 })
     }
 
-    /// Wraps octets of which the machine has given no more than [`MAX_DATA_BYTES`].
-    pub(crate) fn of_machine(octets: Vec<u8>) -> Self {
+    /// Wraps octets of which the machine has given no more than [`MAX_DATA_BYTES`], so many urgent ones being left.
+    pub(crate) fn of_machine(octets: Vec<u8>, urgent_octets: u32) -> Self {
         debug_assert!(octets.len() <= MAX_DATA_BYTES, "{} octets in one Data", octets.len());
-        Data(octets)
+        Data { octets, urgent_octets }
     }
 
     /// Cuts a stream of any length into pieces.
     pub fn pieces(octets: &[u8]) -> impl Iterator<Item = Self> {
-        octets.chunks(MAX_DATA_BYTES).map(|piece| Data(piece.to_vec()))
+        octets.chunks(MAX_DATA_BYTES).map(|piece| Data { octets: piece.to_vec(), urgent_octets: 0 })
     }
 
     /// The octets.
     pub fn octets(&self) -> &[u8] {
-        &self.0
+        &self.octets
+    }
+
+    /// As an answer: how many octets up to the end of urgent data the user has still to receive after these (RFC 9293 MUST-33).
+    pub fn urgent_octets(&self) -> u32 {
+        self.urgent_octets
     }
 }
 
@@ -104,6 +119,8 @@ impl Message for Open {}
 impl Message for TcbCreated {}
 impl Message for Connected {}
 impl Message for Data {}
+impl Message for Urgent {}
+impl Message for Advice {}
 impl Message for Receive {}
 impl Message for Set {}
 impl Message for Close {}
@@ -129,7 +146,7 @@ mod tests {
     #[test]
     fn pieces_are_the_whole_stream() {
         let stream: Vec<u8> = (0..=255).cycle().take(MAX_DATA_BYTES * 2 + 7).collect();
-        let joined: Vec<u8> = Data::pieces(&stream).flat_map(|data| data.0).collect();
+        let joined: Vec<u8> = Data::pieces(&stream).flat_map(|data| data.octets).collect();
         assert_eq!(joined, stream);
     }
 }

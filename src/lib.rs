@@ -12,6 +12,14 @@
 //! may be lost, repeated and reordered ([`smol_channel`]), so a system awaits *any* segment in every state. Time is a role
 //! as well ([`Timeout`]): the machine ([`tcp`]) says what is due and when, and `Due` sends exactly one segment, which is
 //! how "send a segment, or send nothing" is typed: sending nothing is not taking the branch.
+//!
+//! # What the user is told unasked
+//!
+//! Urgent data and errors that end nothing (RFC 9293 §3.8.5, §3.9.1.8) are one more kind of answer to a `Receive`: `Advice`.
+//! A `Receive` is answered once, so neither peer nor network can flood the user; of each kind one piece waits, the latest,
+//! for the next credit and goes before all data, so that who is told "urgent" has not read past it. It is asynchronous all
+//! the same: a user that keeps a credit with its system goes on sending and setting meanwhile, and is told at once.
+//! A user that has closed has no credits any more, and hears of the verdict only.
 #![recursion_limit = "256"]
 
 pub mod calls;
@@ -26,7 +34,7 @@ pub mod tcp;
 pub mod undirected;
 pub mod user;
 
-use calls::{Abort, Close, Closed, Connected, Data, Open, Receive, Reset, Set, TcbCreated};
+use calls::{Abort, Advice, Close, Closed, Connected, Data, Open, Receive, Reset, Set, TcbCreated, Urgent};
 use smol_channel::{Ack, FinAck, Rst, Syn, SynAck};
 use st::{Participant, Role, Timeout};
 use tcp::{
@@ -154,6 +162,7 @@ Offer!(
         S::Peer & Ignored(Segment). SystemEstablished<S>,
         S::Peer & Icmp(IcmpError). SystemEstablished<S>,
         S::User & Send(Data). SystemEstablished<S>,
+        S::User & Urgent(Urgent). SystemEstablished<S>,
         S::User & Set(Set). SystemEstablished<S>,
         S::User & Receive(Receive). SystemEstablishedReceive<S>,
         S::User & Close(Close). SystemFinWait1<S>,
@@ -173,9 +182,11 @@ Offer!(
         S::Peer & Ignored(Segment). SystemEstablishedReceive<S>,
         S::Peer & Icmp(IcmpError). SystemEstablishedReceive<S>,
         S::User & Send(Data). SystemEstablishedReceive<S>,
+        S::User & Urgent(Urgent). SystemEstablishedReceive<S>,
         S::User & Set(Set). SystemEstablishedReceive<S>,
         S::User & Close(Close). SystemFinWait1<S>,
         S::User & Abort(Abort). (S::Peer + Rst). end,
+        Timeout & Advise(Advice). (S::User + Advice). SystemEstablished<S>,
         Timeout & Deliver. (S::User + Data). SystemEstablished<S>,
         Timeout & Due. (S::Peer + Ack). SystemEstablishedReceive<S>,
         Timeout & GiveUp. (S::User + Reset). SystemClosedTold<S>,
@@ -191,6 +202,7 @@ Offer!(
         S::Peer & Ignored(Segment). SystemCloseWait<S>,
         S::Peer & Icmp(IcmpError). SystemCloseWait<S>,
         S::User & Send(Data). SystemCloseWait<S>,
+        S::User & Urgent(Urgent). SystemCloseWait<S>,
         S::User & Set(Set). SystemCloseWait<S>,
         S::User & Receive(Receive). SystemCloseWaitReceive<S>,
         S::User & Close(Close). SystemLastAck<S>,
@@ -209,9 +221,11 @@ Offer!(
         S::Peer & Ignored(Segment). SystemCloseWaitReceive<S>,
         S::Peer & Icmp(IcmpError). SystemCloseWaitReceive<S>,
         S::User & Send(Data). SystemCloseWaitReceive<S>,
+        S::User & Urgent(Urgent). SystemCloseWaitReceive<S>,
         S::User & Set(Set). SystemCloseWaitReceive<S>,
         S::User & Close(Close). SystemLastAck<S>,
         S::User & Abort(Abort). (S::Peer + Rst). end,
+        Timeout & Advise(Advice). (S::User + Advice). SystemCloseWait<S>,
         Timeout & Deliver. (S::User + Data). SystemCloseWait<S>,
         Timeout & DeliverClose. (S::User + Close). SystemCloseWait<S>,
         Timeout & Due. (S::Peer + Ack). SystemCloseWaitReceive<S>,
@@ -304,6 +318,7 @@ Offer!(
     /// CLOSED before its time, and the user has the floor: it hears of it with its next call that has an answer.
     pub SystemClosed<S: SystemSide> => ClosedEvent {
         S::User & Send(Data). SystemClosed<S>,
+        S::User & Urgent(Urgent). SystemClosed<S>,
         S::User & Set(Set). SystemClosed<S>,
         S::User & Receive(Receive). (S::User + Reset). SystemClosedTold<S>,
         S::User & Close(Close). (S::User + Reset). end,
@@ -315,6 +330,7 @@ Offer!(
     /// CLOSED before its time, and the user was told: only its `Close` is awaited, and what crossed the telling.
     pub SystemClosedTold<S: SystemSide> => ClosedToldEvent {
         S::User & Send(Data). SystemClosedTold<S>,
+        S::User & Urgent(Urgent). SystemClosedTold<S>,
         S::User & Set(Set). SystemClosedTold<S>,
         S::User & Close(Close). end,
         S::User & Abort(Abort). end,
@@ -335,6 +351,7 @@ Select!(
     /// The user has the floor: it may send as often as it likes, ask to receive, close or abort.
     pub UserOpen<U: UserSide>: U::System + {
         Send(Data). UserOpen<U>,
+        Urgent(Urgent). UserOpen<U>,
         Set(Set). UserOpen<U>,
         Receive(Receive). UserReceiving<U>,
         Close(Close). UserClosing<U>,
@@ -346,6 +363,7 @@ Offer!(
     /// The user waits for the answer to its `Receive`.
     pub UserReceiving<U: UserSide> => ReceivingEvent {
         U::System & Data(Data). UserOpen<U>,
+        U::System & Advice(Advice). UserOpen<U>,
         U::System & Close(Close). UserPeerClosed<U>,
         U::System & Reset(Reset). (U::System + Close). end,
     }
@@ -355,6 +373,7 @@ Select!(
     /// The peer has closed and everything before was read: the user may still send.
     pub UserPeerClosed<U: UserSide>: U::System + {
         Send(Data). UserPeerClosed<U>,
+        Urgent(Urgent). UserPeerClosed<U>,
         Set(Set). UserPeerClosed<U>,
         Close(Close). UserClosing<U>,
         Abort(Abort). end,
@@ -365,6 +384,7 @@ Offer!(
     /// The user has closed and waits for the verdict; an answer that was under way may come first.
     pub UserClosing<U: UserSide> => UserClosingEvent {
         U::System & Data(Data). UserClosing<U>,
+        U::System & Advice(Advice). UserClosing<U>,
         U::System & PeerClosed(Close). UserClosing<U>,
         U::System & Closed(Closed). end,
         U::System & Reset(Reset). end,

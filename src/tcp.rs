@@ -12,6 +12,7 @@ use core::net::SocketAddrV4;
 
 use smoltcp::time::{Duration, Instant};
 
+mod advice;
 mod carriage;
 mod closing;
 mod config;
@@ -41,10 +42,12 @@ mod throttle;
 mod time_wait;
 mod timers;
 mod timestamps;
+mod urgent;
 mod user_timeout;
 mod verdict;
 mod window;
 
+pub use advice::{Advice, ErrorReports};
 pub use carriage::{Carriage, DiffServ, Fragmentation, Path, Ttl};
 pub use closing::{Closing, ClosingDue, ClosingVerdict, LastAck, SendsFin, Unread};
 pub use config::{Config, CongestionControl, Nagle, Setting, Timestamps};

@@ -52,6 +52,11 @@ fn echo(mut st: St<UserOpen<RoleServerUser>>, system: &mut System) -> Result<End
                 }
                 st
             }
+            ReceivingEvent::Advice(advice, st) => {
+                // Urgent data is in line and reversed like all else; an error is the system's to overcome.
+                debug!("the user was told: {advice}");
+                st
+            }
             ReceivingEvent::Close(Close(()), st) => {
                 let st = send_peer_closed(st, system, &lines.finish())?;
                 let st = system.select(st, UserPeerClosed::Close(Close(())))?;
@@ -93,7 +98,7 @@ fn send_peer_closed(
 fn verdict(mut st: St<UserClosing<RoleServerUser>>, system: &mut System) -> Result<End, SessionError> {
     loop {
         st = match system.offer(st)? {
-            UserClosingEvent::Data(_, st) | UserClosingEvent::PeerClosed(_, st) => st,
+            UserClosingEvent::Data(_, st) | UserClosingEvent::Advice(_, st) | UserClosingEvent::PeerClosed(_, st) => st,
             UserClosingEvent::Closed(Closed(()), st) => return Ok(st.end()),
             UserClosingEvent::Reset(Reset(cause), st) => {
                 debug!("the user was told: {cause}");

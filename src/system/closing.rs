@@ -258,7 +258,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     ) -> Result<Phase<S>, SessionError> {
         self.io.net.forget();
         Ok(match self.io.user.offer(st)? {
-            ClosedEvent::Send(_, st) | ClosedEvent::Set(_, st) => Phase::Closed(st, cause),
+            ClosedEvent::Send(_, st) | ClosedEvent::Urgent(_, st) | ClosedEvent::Set(_, st) => Phase::Closed(st, cause),
             ClosedEvent::Receive(Receive(()), st) => Phase::ClosedTold(self.tell(st, cause)?),
             ClosedEvent::Close(Close(()), st) => Phase::Ended(self.tell(st, cause)?),
             ClosedEvent::Abort(Abort(()), st) => Phase::Ended(st),
@@ -269,7 +269,9 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     pub(super) fn closed_told(&mut self, st: Token<S, SystemClosedTold<S>>) -> Result<Phase<S>, SessionError> {
         self.io.net.forget();
         Ok(match self.io.user.offer(st)? {
-            ClosedToldEvent::Send(_, st) | ClosedToldEvent::Set(_, st) => Phase::ClosedTold(st),
+            ClosedToldEvent::Send(_, st) | ClosedToldEvent::Urgent(_, st) | ClosedToldEvent::Set(_, st) => {
+                Phase::ClosedTold(st)
+            }
             ClosedToldEvent::Close(Close(()), st) | ClosedToldEvent::Abort(Abort(()), st) => Phase::Ended(st),
         })
     }

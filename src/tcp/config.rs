@@ -2,6 +2,7 @@
 
 use smoltcp::time::Duration;
 
+use super::advice::ErrorReports;
 use super::carriage::{Carriage, DiffServ, Ttl};
 use super::isn::IsnSecret;
 use super::keep_alive::KeepAlive;
@@ -62,6 +63,8 @@ pub enum Setting {
     DiffServ(DiffServ),
     /// The time to live (§3.9.2, MUST-49).
     Ttl(Ttl),
+    /// Whether errors that end nothing are told (§3.9.1.8, SHLD-20).
+    ErrorReports(ErrorReports),
 }
 
 /// The parameters of a connection.
@@ -87,6 +90,8 @@ pub struct Config {
     pub user_timeout: UserTimeout,
     /// Whether an idle peer is asked if it is still there.
     pub keep_alive: KeepAlive,
+    /// Whether the user hears of errors that end nothing.
+    pub error_reports: ErrorReports,
     /// What IP is asked for.
     pub carriage: Carriage,
     /// The same as `user_timeout` for a SYN or SYN,ACK: at least three minutes (RFC 9293 §3.8.3, MUST-23).
@@ -123,6 +128,7 @@ impl Default for Config {
             mtu_bytes: 1500,
             user_timeout: UserTimeout::After(Duration::from_secs(300)),
             keep_alive: KeepAlive::Off,
+            error_reports: ErrorReports::On,
             carriage: Carriage::default(),
             syn_timeout: Duration::from_secs(180),
             two_msl: Duration::from_secs(60),
@@ -145,6 +151,7 @@ impl Config {
             Setting::KeepAlive(keep_alive) => self.keep_alive = keep_alive,
             Setting::DiffServ(diff_serv) => self.carriage.diff_serv = diff_serv,
             Setting::Ttl(ttl) => self.carriage.ttl = ttl,
+            Setting::ErrorReports(reports) => self.error_reports = reports,
         }
     }
 

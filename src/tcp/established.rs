@@ -95,6 +95,11 @@ impl<S: Open> Tcp<S> {
         self.tcb.snd.send(text, now);
     }
 
+    /// SEND with the URGENT flag (RFC 9293 §3.9.1.2): `text`, and what was sent before it, is urgent.
+    pub fn send_urgent(&mut self, text: &[u8], now: Instant) {
+        self.tcb.snd.send_urgent(text, now);
+    }
+
     /// Takes what the user sets for the connection.
     pub fn set(&mut self, setting: Setting, now: Instant) {
         self.tcb.set(setting, now);

@@ -99,7 +99,9 @@ impl<S: State> Tcp<S> {
         }
         match error.kind {
             IcmpKind::TooBig { next_hop_mtu } => self.tcb.path_mtu_reported(error, next_hop_mtu, now),
-            IcmpKind::Unreachable(_) | IcmpKind::TimeExceeded | IcmpKind::ParameterProblem => {}
+            IcmpKind::Unreachable(_) | IcmpKind::TimeExceeded | IcmpKind::ParameterProblem => {
+                self.tcb.note_soft_error(error.kind);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use smoltcp::time::{Duration, Instant};
 
 use super::segment::{Control, Segment};
 use super::seq::SeqNum;
+use super::urgent::RcvUp;
 use super::window::{Announced, Fit, Scale, fit};
 
 /// What became of the peer's stream.
@@ -61,7 +62,9 @@ pub(super) struct Receiver {
     owed: Owed,
     /// How long an ACK may wait.
     delayed_ack: Duration,
-    // Here goes RCV.UP (RFC 9293 §3.8.5), and the buffer's growth by need.
+    /// RCV.UP.
+    rcv_up: RcvUp,
+    // Here goes the buffer's growth by need.
 }
 
 /// What a receiver has to know from the start.
@@ -105,6 +108,7 @@ impl Receiver {
             storage_bytes: scale.storage_bytes,
             assembler: Assembler::new(),
             stream: PeerStream::Open,
+            rcv_up: RcvUp::default(),
             owed: Owed::Nothing,
             delayed_ack,
         }
@@ -322,7 +326,39 @@ impl Receiver {
         if !self.is_finished() && self.announced.update_is_due(self.rcv_nxt, self.unread()) {
             self.owed = Owed::Now;
         }
+        let unread = self.unread_seq();
+        self.rcv_up.delivered(unread);
         text
+    }
+
+    /// A segment says that the peer's stream is urgent up to `seg_up` (RFC 9293 §3.10.7.4, sixth); after its end that means nothing.
+    pub(super) fn take_urgent(&mut self, seg_up: SeqNum) {
+        if !self.is_finished() {
+            let unread = self.unread_seq();
+            self.rcv_up.arrived(seg_up, unread);
+        }
+    }
+
+    /// Octets from the first one that the user has not received to the end of the urgent data, or of the stream.
+    pub(super) fn urgent_octets(&self) -> u32 {
+        let octets = self.rcv_up.octets(self.unread_seq());
+        if self.is_finished() { octets.min(self.unread()) } else { octets }
+    }
+
+    /// The same, if the user has to be told.
+    pub(super) fn urgent_to_tell(&self) -> Option<u32> {
+        Some(self.urgent_octets()).filter(|octets| self.rcv_up.is_to_tell() && *octets > 0)
+    }
+
+    /// The user was told.
+    pub(super) fn urgent_told(&mut self) {
+        self.rcv_up.told();
+    }
+
+    /// The first octet that the user has not received.
+    fn unread_seq(&self) -> SeqNum {
+        let end = if self.is_finished() { self.rcv_nxt - 1 } else { self.rcv_nxt };
+        end - self.unread()
     }
 
     /// Gives the storage back: nobody reads any more.

@@ -13,6 +13,7 @@ use super::rtt::Rtt;
 use super::segment::Segment;
 use super::seq::SeqNum;
 use super::timers::{SendTimer, earlier, elapsed};
+use super::urgent::SndUp;
 use super::user_timeout::{Patience, UserTimeout};
 use super::window::MAX_SHIFT;
 
@@ -93,8 +94,10 @@ pub(super) struct Sender {
     mss: u32,
     /// The text from SND.UNA on, past our SYN.
     text: VecDeque<u8>,
-    /// The number of our FIN, once the user has closed. Here goes SND.UP (RFC 9293 §3.8.5).
+    /// The number of our FIN, once the user has closed.
     fin: Option<SeqNum>,
+    /// SND.UP.
+    snd_up: SndUp,
     /// The one timer.
     timer: SendTimer,
     /// R1 and R2 of what is being sent: R2 is that of the SYN first.
@@ -158,6 +161,7 @@ impl Sender {
             mss,
             text: VecDeque::new(),
             fin: None,
+            snd_up: SndUp::default(),
             timer: SendTimer::Retransmission(now + rtt.rto()),
             patience: Patience::new(UserTimeout::After(config.syn_timeout), now),
             sent_at: now,
@@ -245,6 +249,22 @@ impl Sender {
     /// Whether the retransmission timer has expired.
     pub(super) fn is_timed_out(&self, now: Instant) -> bool {
         matches!(self.timer, SendTimer::Retransmission(at) if at <= now)
+    }
+
+    /// The user knows that R1 is reached.
+    pub(super) fn undelivered_told(&mut self) {
+        self.patience.told();
+    }
+
+    /// SEND with the URGENT flag: everything up to the end of `text` is urgent (RFC 9293 §3.9.1.2).
+    pub(super) fn send_urgent(&mut self, text: &[u8], now: Instant) {
+        self.snd_up.mark(self.text_end() + u32::try_from(text.len()).unwrap_or(0));
+        self.send(text, now);
+    }
+
+    /// SEG.UP of a segment that begins at `seq`, if it has to carry URG.
+    pub(super) fn urgent_pointer(&self, seq: SeqNum) -> Option<u16> {
+        self.snd_up.pointer(seq)
     }
 
     /// R1 and R2 (RFC 9293 §3.8.3).
@@ -489,7 +509,7 @@ impl Sender {
             return true;
         }
         // The brackets of (2) and (3): the Nagle algorithm.
-        let nagle_agrees = self.nagle == Nagle::Off || self.snd_una == self.snd_nxt;
+        let nagle_agrees = self.nagle == Nagle::Off || self.snd_una == self.snd_nxt || self.snd_up.is_pending();
         // (2) all that is queued, (3) half of the largest window ever seen.
         nagle_agrees && (is_rest || outgoing.text_len >= self.max_snd_wnd / 2)
     }
@@ -605,6 +625,7 @@ impl Sender {
         self.text.drain(..text.min(self.text.len()));
         self.rtt.acknowledged(seg_ack, now);
         self.snd_una = seg_ack;
+        self.snd_up.acknowledged(seg_ack);
         self.patience.renew(now);
         match self.recovery.acknowledged(seg_ack) {
             Progress::Normal => self.congestion.acknowledged(acked, flight, now, self.rtt.srtt()),

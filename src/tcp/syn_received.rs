@@ -182,6 +182,7 @@ impl Tcp<SynReceived> {
         self.tcb.take_stamp(&segment, seg_seq, now);
         self.tcb.snd.establish(&segment, now);
         self.tcb.rcv.release_early_text();
+        self.tcb.take_urgent(&segment, seg_seq);
         self.tcb.rcv.take(segment, trim, now);
     }
 

@@ -8,6 +8,7 @@ use smoltcp::time::Instant;
 use super::Poll;
 use super::carriage::{Carriage, Path};
 use super::config::{Config, Setting};
+use super::icmp::IcmpKind;
 use super::keep_alive::{Alarm, Heartbeat};
 use super::path_mtu::PathMtu;
 use super::receive::{Receiver, ReceiverConfig};
@@ -59,6 +60,8 @@ pub struct Tcb {
     pub(super) throttle: Throttle,
     /// Whether an idle peer is still there.
     pub(super) heartbeat: Heartbeat,
+    /// The ICMP error that the user does not know of yet.
+    pub(super) soft_error: Option<IcmpKind>,
     /// What the path carries.
     pub(super) path_mtu: PathMtu,
 }
@@ -84,7 +87,18 @@ impl Tcb {
         let stamps = Stamping::new(&config, local, remote, now);
         let heartbeat = Heartbeat::new(config.keep_alive, now);
         let path_mtu = PathMtu::new(config.snd_mss(None));
-        Self { local, remote, config, snd, rcv, stamps, throttle: Throttle::new(now), heartbeat, path_mtu }
+        Self {
+            local,
+            remote,
+            config,
+            snd,
+            rcv,
+            stamps,
+            throttle: Throttle::new(now),
+            heartbeat,
+            soft_error: None,
+            path_mtu,
+        }
     }
 
     /// Learns from the peer's SYN, and returns the options that answer its options.
@@ -110,10 +124,18 @@ impl Tcb {
     /// Takes the acknowledgement, the text and the FIN of a segment that passed the checks.
     pub(super) fn absorb(&mut self, Judged { segment, trim, seg_seq }: Judged, now: Instant) {
         self.take_stamp(&segment, seg_seq, now);
+        self.take_urgent(&segment, seg_seq);
         self.heartbeat.heard(now);
         self.snd.acknowledge(&segment, trim, now);
         self.note_acknowledged(now);
         self.rcv.take(segment, trim, now);
+    }
+
+    /// Takes the urgent pointer of an acceptable segment that began at `seg_seq` (RFC 9293 §3.10.7.4, sixth).
+    pub(super) fn take_urgent(&mut self, segment: &Segment, seg_seq: SeqNum) {
+        if segment.control.urg() {
+            self.rcv.take_urgent(seg_seq + u32::from(segment.up));
+        }
     }
 
     /// Takes the timestamps of an acceptable segment that began at `seg_seq`, before its acknowledgement is.
@@ -218,7 +240,8 @@ impl Tcb {
     fn segment(&mut self, seq: SeqNum, control: Control, payload: Vec<u8>, now: Instant) -> Segment {
         let (ack, wnd) = self.rcv.acknowledge();
         let options = Options { timestamp: self.stamps.for_ack(ack, now), ..Options::default() };
-        Segment { seq, ack, control, wnd, options, payload, ..self.blank() }
+        let (urgent, up) = self.snd.urgent_pointer(seq).map_or((Control::NONE, 0), |up| (Control::URG, up));
+        Segment { seq, ack, control: control | urgent, wnd, up, options, payload, ..self.blank() }
     }
 
     /// A segment with our ports and nothing else.

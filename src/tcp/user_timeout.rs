@@ -14,6 +14,17 @@ pub enum UserTimeout {
     Never,
 }
 
+/// Where delivery stands between the two thresholds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Delivery {
+    /// Below R1.
+    Normal,
+    /// R1 was reached, and the user does not know yet.
+    Doubtful,
+    /// R1 was reached, and the user was told.
+    Told,
+}
+
 /// Waits for acknowledgements.
 #[derive(Debug)]
 pub(super) struct Patience {
@@ -23,12 +34,14 @@ pub(super) struct Patience {
     since: Instant,
     /// Retransmissions since then.
     retransmissions: u32,
+    /// What has to be said about that.
+    delivery: Delivery,
 }
 
 impl Patience {
     /// Begins to wait.
     pub(super) const fn new(r2: UserTimeout, now: Instant) -> Self {
-        Self { r2, since: now, retransmissions: 0 }
+        Self { r2, since: now, retransmissions: 0, delivery: Delivery::Normal }
     }
 
     /// From now on this is R2; the waiting goes on.
@@ -44,11 +57,26 @@ impl Patience {
     /// The oldest octets outstanding were sent again because a timer expired.
     pub(super) fn retransmitted(&mut self) {
         self.retransmissions = self.retransmissions.saturating_add(1);
+        if self.retransmissions == R1_RETRANSMISSIONS {
+            self.delivery = Delivery::Doubtful;
+        }
     }
 
     /// Whether R1 is reached.
     pub(super) const fn is_doubtful(&self) -> bool {
         self.retransmissions >= R1_RETRANSMISSIONS
+    }
+
+    /// The retransmissions that the user has to be told of (RFC 9293 §3.8.3, SHLD-9), once each time that R1 is reached.
+    pub(super) fn to_tell(&self) -> Option<u32> {
+        (self.delivery == Delivery::Doubtful).then_some(self.retransmissions)
+    }
+
+    /// The user was told.
+    pub(super) fn told(&mut self) {
+        if self.delivery == Delivery::Doubtful {
+            self.delivery = Delivery::Told;
+        }
     }
 
     /// When R2 is reached, if something is being waited for.
@@ -78,15 +106,33 @@ mod tests {
     }
 
     #[test]
-    fn shld_10_r1_is_reached_at_the_third_retransmission() {
+    fn shld_10_r1_is_reached_at_the_third_retransmission_and_told_once() {
         let mut patience = patience();
         patience.retransmitted();
         patience.retransmitted();
-        assert!(!patience.is_doubtful());
+        assert!(!patience.is_doubtful() && patience.to_tell().is_none());
         patience.retransmitted();
         assert!(patience.is_doubtful());
-        patience.renew(START);
-        assert!(!patience.is_doubtful());
+        assert_eq!(patience.to_tell(), Some(3));
+        patience.told();
+        patience.retransmitted();
+        assert_eq!(patience.to_tell(), None);
+        assert!(patience.is_doubtful());
+    }
+
+    #[test]
+    fn an_acknowledgement_begins_anew() {
+        let mut patience = patience();
+        for _ in 0..3 {
+            patience.retransmitted();
+        }
+        patience.renew(START + Duration::from_secs(7));
+        assert!(!patience.is_doubtful() && patience.to_tell().is_none());
+        assert_eq!(patience.gives_up_at(), Some(START + Duration::from_secs(107)));
+        for _ in 0..3 {
+            patience.retransmitted();
+        }
+        assert_eq!(patience.to_tell(), Some(3));
     }
 
     #[test]
