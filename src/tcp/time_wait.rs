@@ -135,11 +135,11 @@ mod tests {
             assert_eq!(tcp.kind(fin.clone()), Kind::Ack);
             assert_eq!(tcp.challenge(&fin, later).segment().ack, ends.irs + 2);
             assert_eq!(tcp.poll(later), Poll::At(later + TWO_MSL));
-            // With its text it is the same FIN; one octet earlier or later it is none that we know.
+            // With its text it is the same FIN; before it and past the window there is none that we know.
             let with_text = Segment { control: FIN, ..text(ends.irs - 1, ends.iss + 2, b"ab") };
             let _ack = tcp.challenge(&with_text, later + TWO_MSL / 2);
             assert_eq!(tcp.poll(later), Poll::At(later + TWO_MSL / 2 + TWO_MSL));
-            for seq in [ends.irs, ends.irs + 2] {
+            for seq in [ends.irs, ends.irs + 2 + tcp.status().rcv_wnd] {
                 let _ack = tcp.challenge(&segment(seq, ends.iss + 2, FIN), later + TWO_MSL);
                 assert_eq!(tcp.poll(later), Poll::At(later + TWO_MSL / 2 + TWO_MSL));
             }

@@ -185,6 +185,28 @@ fn may_2_a_new_syn_in_time_wait_reopens_and_an_old_one_does_not() {
 }
 
 #[test]
+fn shld_4_a_later_timestamp_reopens_out_of_time_wait() {
+    // RFC 6191: the timestamp of the SYN decides, not its number.
+    for (tsval, reopens) in [(1001, true), (1000 + (1 << 30), true), (999, false)] {
+        for seq in [FAR, 1, 1_u32.wrapping_neg(), FAR.wrapping_neg()] {
+            in_state(State::Closed, |closed| {
+                let mut tcp = Driver::numbered(Config::default(), closed.iss(), closed.irs());
+                tcp.stamp(1000);
+                tcp.bring_to(State::TimeWait);
+                tcp.stamp(tsval);
+                let syn = tcp.neutral(SYN).at(tcp.rcv_nxt() + seq);
+                if reopens {
+                    tcp.arrives(syn);
+                    assert_eq!(tcp.state(), State::SynReceived);
+                } else {
+                    tcp.acknowledges(syn);
+                }
+            });
+        }
+    }
+}
+
+#[test]
 fn simultaneous_close_ends_in_time_wait_on_this_side_too() {
     // RFC 9293 §3.6, figure 13.
     in_state(State::FinWait1, |tcp| {

@@ -8,7 +8,7 @@ use core::mem;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
 
-use session_tcp::tcp::segment::{Control, Options, Segment};
+use session_tcp::tcp::segment::{Control, Options, Segment, Timestamp};
 use session_tcp::tcp::seq::SeqNum;
 use session_tcp::tcp::{
     Answer, CloseWait, Closing, ClosingDue, ClosingVerdict, Config, Due, Established, EstablishedVerdict, FinWait1,
@@ -183,6 +183,8 @@ pub(super) struct Driver {
     /// Right edge of the window as we last announced it, as far as no window scaling is used.
     right: Option<SeqNum>,
     scaled: bool,
+    /// TSval of the peer's segments, if they have any, and the last of ours.
+    stamps: Option<(u32, u32)>,
     transcript: Vec<String>,
 }
 
@@ -239,6 +241,7 @@ impl Driver {
             told: Vec::new(),
             right: None,
             scaled: false,
+            stamps: None,
             transcript: Vec::new(),
         }
     }
@@ -452,8 +455,16 @@ impl Driver {
         self.neutral(FIN | ACK).at(seq)
     }
 
+    /// From now on the peer's segments carry timestamps, with this TSval (RFC 7323 §3).
+    pub(super) fn stamp(&mut self, tsval: u32) {
+        let (_, tsecr) = self.stamps.unwrap_or_default();
+        self.stamps = Some((tsval, tsecr));
+    }
+
     fn blank(&self, control: Control) -> Segment {
-        Segment { src_port: PEER.port(), dst_port: US.port(), control, wnd: PEER_WND, ..Segment::default() }
+        let timestamp = self.stamps.map(|(tsval, tsecr)| Timestamp { tsval, tsecr });
+        let options = Options { timestamp, ..Options::default() };
+        Segment { src_port: PEER.port(), dst_port: US.port(), control, wnd: PEER_WND, options, ..Segment::default() }
     }
 }
 
@@ -860,6 +871,9 @@ impl Driver {
         assert_eq!(Segment::parse(&octets, *US.ip(), *PEER.ip()).as_ref(), Ok(&segment), "it survives the wire");
         assert_eq!((segment.src_port, segment.dst_port), (US.port(), PEER.port()));
         let control = segment.control;
+        if let (Some((_, ours)), Some(stamp)) = (&mut self.stamps, segment.options.timestamp) {
+            *ours = stamp.tsval;
+        }
         assert!(segment.options.mss.is_none() || control.syn(), "MUST-65: an MSS option without SYN");
         if control.ack() && !control.rst() && !self.scaled {
             let right = segment.ack + u32::from(segment.wnd);
