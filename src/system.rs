@@ -10,6 +10,8 @@ mod opening;
 use std::fmt;
 use std::net::SocketAddrV4;
 
+use log::{Level, debug, log_enabled};
+
 use crate::calls::{Reset, ResetCause};
 use crate::smol_channel::{Ack, Arrived, Rst};
 use crate::st::{Action, End, Message, Offer, Picked, SelectOne, SessionError, Token};
@@ -106,7 +108,8 @@ labels!(
 
 /// Picks the label for what has arrived, `judge` being asked about a segment; `acceptable` for what the state itself makes
 /// of it.
-fn label<S: SystemSide, A: Labels<S>, V>(
+fn label<S: SystemSide, A: Labels<S>, T: tcp::State, V>(
+    tcp: &Tcp<T>,
     arrived: Arrived,
     judge: impl FnOnce(Segment) -> Reaction<V>,
     acceptable: impl FnOnce(V) -> Picked<A, S::Peer>,
@@ -115,13 +118,39 @@ fn label<S: SystemSide, A: Labels<S>, V>(
         Arrived::Segment(segment) => segment,
         Arrived::Icmp(error) => return error.hard().map_or_else(A::icmp, A::unreachable),
     };
-    match judge(segment) {
+    let said = log_enabled!(Level::Debug).then(|| segment.to_string());
+    let reaction = judge(segment);
+    if let Some(said) = said {
+        log_verdict(tcp, &said, &reaction);
+    }
+    match reaction {
         Reaction::Acceptable(verdict) => acceptable(verdict),
         Reaction::NotAcceptable(segment, Answer::Ack) => A::unacceptable(segment),
         Reaction::NotAcceptable(segment, Answer::Rst) => A::refused(segment),
         Reaction::NotAcceptable(segment, Answer::Nothing) => A::ignored(segment),
         Reaction::Reset(reset) => A::reset(reset),
     }
+}
+
+/// One line for a segment that was judged, with the numbers that it was judged by.
+fn log_verdict<T: tcp::State, V>(tcp: &Tcp<T>, segment: &str, reaction: &Reaction<V>) {
+    let verdict = match reaction {
+        Reaction::Acceptable(_) => "acceptable",
+        Reaction::NotAcceptable(_, Answer::Ack) => "not acceptable, answered with an ACK",
+        Reaction::NotAcceptable(_, Answer::Rst) => "not acceptable, answered with a RST",
+        Reaction::NotAcceptable(_, Answer::Nothing) => "not acceptable, dropped",
+        Reaction::Reset(_) => "resets the connection",
+    };
+    let status = tcp.status();
+    debug!(
+        "{} in {}: {segment}: {verdict}: rcv_nxt={} rcv_wnd={} snd_una={} snd_nxt={}",
+        tcp.remote(),
+        status.state,
+        status.rcv_nxt,
+        status.rcv_wnd,
+        status.snd_una,
+        status.snd_nxt
+    );
 }
 
 /// A token and the machine in the state that the token names; neither is had without the other.
@@ -310,6 +339,6 @@ impl<S: SystemSide, W: Watch> System<S, W> {
 }
 
 /// A user is heard while what it sends can be taken: back-pressure is not looking at its channel.
-fn hears(can_send: bool) -> User {
-    if can_send { User::Heard } else { User::Unheard }
+fn hears<T: tcp::Open>(tcp: &Tcp<T>) -> User {
+    if tcp.can_send() { User::Heard } else { User::Unheard }
 }

@@ -4,7 +4,9 @@ use super::{At, Phase, System, Watch, label};
 use crate::calls::{Abort, Close, Closed, Receive, Reset, ResetCause};
 use crate::smol_channel::Rst;
 use crate::st::{Action, End, SelectOne, SessionError, Token};
-use crate::tcp::{ClosingDue, ClosingVerdict, FinWait1Verdict, FinWait2Due, FinWait2Verdict, State, Tcp, TimeWaitDue};
+use crate::tcp::{
+    ClosingDue, ClosingVerdict, FinWait1Verdict, FinWait2Due, FinWait2Verdict, State, Tcp, TcpClosed, TimeWaitDue,
+};
 use crate::undirected::User;
 use crate::{
     ClosedEvent, ClosedToldEvent, ClosingEvent, FinWait1Event, FinWait2Event, LastAckEvent, St, SystemClosed,
@@ -22,6 +24,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             |now| tcp.poll(now),
             |arrived, now| {
                 label(
+                    &tcp,
                     arrived,
                     |segment| tcp.judge(segment, now),
                     |verdict| match verdict {
@@ -58,7 +61,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 let (st, tcp) = (self.confirm(st)?, tcp.time_wait(both, now));
                 Phase::TimeWait(At { st, tcp })
             }
-            FinWait1Event::AfterClose(_, st) => Phase::Ended(self.data_lost(st, tcp)?),
+            FinWait1Event::AfterClose(_, st) | FinWait1Event::DataLost(st) => Phase::Ended(self.data_lost(st, tcp)?),
             FinWait1Event::Reset(_, st) => Phase::Ended(self.tell(st, ResetCause::Peer)?),
             FinWait1Event::Unacceptable(segment, st) => Phase::FinWait1(self.challenge(st, tcp, &segment)?),
             FinWait1Event::Ignored(_, st) => Phase::FinWait1(At { st, tcp }),
@@ -71,7 +74,6 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 let fin = tcp.transmit_fin(now);
                 Phase::FinWait1(self.stay(st, tcp, fin)?)
             }
-            FinWait1Event::DataLost(st) => Phase::Ended(self.data_lost(st, tcp)?),
             FinWait1Event::GiveUp(st) => Phase::Ended(self.tell(st, ResetCause::UserTimeout)?),
         })
     }
@@ -85,6 +87,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             |now| tcp.poll(now),
             |arrived, now| {
                 label(
+                    &tcp,
                     arrived,
                     |segment| tcp.judge(segment, now),
                     |verdict| match verdict {
@@ -130,6 +133,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             |now| tcp.poll(now),
             |arrived, now| {
                 label(
+                    &tcp,
                     arrived,
                     |segment| tcp.judge(segment, now),
                     |verdict| match verdict {
@@ -181,6 +185,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             |now| tcp.poll(now),
             |arrived, now| {
                 label(
+                    &tcp,
                     arrived,
                     |segment| tcp.judge(segment, now),
                     |verdict| match verdict {
@@ -202,7 +207,10 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 tcp.accept(segment, now);
                 Phase::LastAck(At { st, tcp })
             }
-            LastAckEvent::FinAcked(_, st) => Phase::Ended(self.confirm(st)?),
+            LastAckEvent::FinAcked(acked, st) => {
+                let _closed: TcpClosed = tcp.closed(acked);
+                Phase::Ended(self.confirm(st)?)
+            }
             LastAckEvent::Reset(_, st) => Phase::Ended(self.tell(st, ResetCause::Peer)?),
             LastAckEvent::Unacceptable(segment, st) => Phase::LastAck(self.challenge(st, tcp, &segment)?),
             LastAckEvent::Ignored(_, st) => Phase::LastAck(At { st, tcp }),
@@ -227,7 +235,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             User::Unheard,
             &tcp,
             |now| tcp.poll(now),
-            |arrived, now| label(arrived, |segment| tcp.judge(segment, now), SystemTimeWait::Reopens),
+            |arrived, now| label(&tcp, arrived, |segment| tcp.judge(segment, now), SystemTimeWait::Reopens),
             |due| match due {
                 TimeWaitDue::Segment => SystemTimeWait::Due(),
                 TimeWaitDue::Expired => SystemTimeWait::Expired(),

@@ -29,11 +29,12 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     ) -> Result<EstablishedEvent<S, S>, SessionError> {
         self.io.offer(
             st,
-            hears(tcp.can_send()),
+            hears(tcp),
             tcp,
             |now| tcp.poll(now),
             |arrived, now| {
                 label(
+                    tcp,
                     arrived,
                     |segment| tcp.judge(segment, now),
                     |verdict| match verdict {
@@ -91,11 +92,12 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     ) -> Result<EstablishedReceiveEvent<S, S>, SessionError> {
         self.io.offer(
             st,
-            hears(tcp.can_send()),
+            hears(tcp),
             tcp,
             |now| receiving(tcp, tcp.poll(now)),
             |arrived, now| {
                 label(
+                    tcp,
                     arrived,
                     |segment| tcp.judge(segment, now),
                     |verdict| match verdict {
@@ -161,10 +163,10 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     ) -> Result<CloseWaitEvent<S, S>, SessionError> {
         self.io.offer(
             st,
-            hears(tcp.can_send()),
+            hears(tcp),
             tcp,
             |now| tcp.poll(now),
-            |arrived, now| label(arrived, |segment| tcp.judge(segment, now), SystemCloseWait::Acceptable),
+            |arrived, now| label(tcp, arrived, |segment| tcp.judge(segment, now), SystemCloseWait::Acceptable),
             |due| match due {
                 Due::Segment => SystemCloseWait::Due(),
                 Due::GiveUp => SystemCloseWait::GiveUp(),
@@ -207,13 +209,13 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     ) -> Result<CloseWaitReceiveEvent<S, S>, SessionError> {
         self.io.offer(
             st,
-            hears(tcp.can_send()),
+            hears(tcp),
             tcp,
             |now| match (tcp.advice(), tcp.drained()) {
                 (None, true) => Poll::Now(Receiving::DeliverClose),
                 (Some(_), true) | (_, false) => receiving(tcp, tcp.poll(now)),
             },
-            |arrived, now| label(arrived, |segment| tcp.judge(segment, now), SystemCloseWaitReceive::Acceptable),
+            |arrived, now| label(tcp, arrived, |segment| tcp.judge(segment, now), SystemCloseWaitReceive::Acceptable),
             |due| match due {
                 Receiving::Advise(advice) => SystemCloseWaitReceive::Advise(advice),
                 Receiving::Deliver => SystemCloseWaitReceive::Deliver(),

@@ -72,6 +72,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             |now| tcp.poll(now),
             |arrived, now| {
                 label(
+                    &tcp,
                     arrived,
                     |segment| tcp.judge(segment, now),
                     |verdict| match verdict {
