@@ -8,6 +8,11 @@
 //!             ◀─answers─
 //! ```
 //!
+//! The notation: `R & Label(Message). T` awaits `Message` from `R` and goes on as `T`; `(R + M). T` sends `M` to `R`;
+//! `Timeout & Label. T` goes on when the machine says that something is due; `end` ends. `S::User` and `S::Peer` are the two
+//! neighbours of side `S`. A peer does not send labels: it sends a segment, the machine judges it, and the verdict is the label and
+//! its proof the message (`Fin(Finishes)`). That is where this differs from the theory, in which the sender picks the label.
+//!
 //! What one side sends the other awaits: a user's calls and their answers are reliable and in order ([`cb`]), segments
 //! may be lost, repeated and reordered ([`smol_channel`]), so a system awaits *any* segment in every state. Time is a role
 //! as well ([`Timeout`]): the machine ([`tcp`]) says what is due and when, and `Due` sends exactly one segment, which is
