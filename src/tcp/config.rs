@@ -70,7 +70,7 @@ pub enum Setting {
 /// The parameters of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Octets of received text kept for the user, 1 to 2³⁰ − 1 MiB; more than 65,535 need window scaling (RFC 7323 §2).
+    /// Octets of received text kept for the user, 1 to 900 MiB; more than 65,535 octets need window scaling (RFC 7323 §2).
     pub rcv_buff_bytes: usize,
     /// Octets of text taken from the user before it has to wait; what is acknowledged makes room.
     pub snd_buff_bytes: usize,

@@ -133,11 +133,10 @@ impl Tcb {
             // RFC 7323 §5.3, R1: treat the segment as not acceptable.
             Stamp::Old => return Err(self.owes_ack(segment, now)),
         }
-        let fit = self.rcv.fit(&segment);
         if segment.control.rst() {
-            return Err(self.judge_rst(segment, fit, now));
+            return Err(self.judge_rst(segment, now));
         }
-        match fit {
+        match self.rcv.fit(&segment) {
             Fit::Inside | Fit::AtZeroWindow => Ok(segment),
             // First: an acknowledgment should be sent in reply.
             Fit::Outside => Err(self.owes_ack(segment, now)),
@@ -145,9 +144,9 @@ impl Tcb {
     }
 
     /// RFC 9293 §3.10.7.4, second, and RFC 5961 §3.2.
-    fn judge_rst(&self, segment: Segment, fit: Fit, now: Instant) -> Refusal {
+    fn judge_rst(&self, segment: Segment, now: Instant) -> Refusal {
         let rcv_nxt = self.rcv.rcv_nxt();
-        if segment.seq == rcv_nxt && fit != Fit::Outside {
+        if segment.seq == rcv_nxt {
             // 2) exactly RCV.NXT. The RST may carry text (RFC 9293 §3.5.3, SHLD-2).
             Refusal::Reset(Resets(Judged::whole(segment)))
         } else if segment.seq.is_in_window(rcv_nxt, self.rcv.rcv_wnd()) {
