@@ -18,17 +18,20 @@ mod rfc9293 {
     mod addresses;
     mod checksums;
     mod closing;
-    //mod congestion;
+    mod congestion;
     mod failures;
+    mod icmp;
     mod interface;
     mod ip_options;
     mod isn;
+    mod keep_alive;
     mod opening;
     mod options;
     mod push;
     mod retransmissions;
     mod rfc5961;
     mod sending;
+    mod urgent;
     mod window;
 
     mod table;

@@ -1,7 +1,7 @@
 //! Closing Connections (RFC 9293 §3.5.3, §3.6).
 
 use session_tcp::calls::{Close, Closed, Receive, Reset, ResetCause};
-use session_tcp::tcp::Config;
+use session_tcp::tcp::{Config, UserTimeout};
 use session_tcp::{ReceivingEvent, UserClosingEvent, UserOpen, UserPeerClosed};
 use smoltcp::time::Duration;
 
@@ -31,7 +31,7 @@ fn must_12_the_user_can_tell_a_close_from_a_reset() {
     assert_eq!(cause, ResetCause::Peer);
 
     // The peer falls silent: that too is another thing than a close.
-    let impatient = Config { user_timeout: Duration::from_millis(50), ..Config::default() };
+    let impatient = Config { user_timeout: UserTimeout::After(Duration::from_millis(50)), ..Config::default() };
     let (_peer, mut user, st) = connected(impatient);
     let text = session_tcp::calls::Data::new(b"text".to_vec()).unwrap();
     let st = user.select(st, UserOpen::Send(text)).unwrap();

@@ -1,9 +1,12 @@
 //! Connection Failures (RFC 9293 §3.8.3).
 
-use session_tcp::tcp::Config;
+use session_tcp::ReceivingEvent;
+use session_tcp::calls::{Data, Receive, Reset, ResetCause, Set};
+use session_tcp::tcp::{Advice, Config, Path, Setting, UserTimeout};
 use smoltcp::time::Duration;
 
-use super::driver::{State, Told, configured, in_state};
+use super::driver::{ACK, State, Told, configured, in_state, in_states};
+use super::layers::connected;
 
 #[test]
 fn must_20_at_r2_the_connection_is_closed() {
@@ -13,8 +16,97 @@ fn must_20_at_r2_the_connection_is_closed() {
         while let Some((after, _)) = tcp.next_segment(Duration::from_secs(1000)) {
             (sent, last) = (sent + 1, last + after);
         }
-        assert!(sent >= 5 && last < Config::default().user_timeout, "{sent} retransmissions until {last}");
+        assert!(sent >= 5 && last < Duration::from_secs(300), "{sent} retransmissions until {last}");
         assert_eq!((tcp.state(), tcp.told()), (State::Closed, vec![Told::TimedOut]));
+    });
+}
+
+#[test]
+fn must_20_at_r1_ip_is_advised() {
+    in_states(&[State::Established, State::CloseWait], |_, tcp| {
+        let mut sent = tcp.send(b"text");
+        sent.extend(tcp.wait(Duration::from_secs(100)));
+        let doubtful = sent.iter().position(|s| s.carriage.path == Path::Doubtful).expect("advice");
+        assert!((3..6).contains(&doubtful), "after {doubtful} segments");
+        assert!(sent[doubtful..].iter().all(|s| s.carriage.path == Path::Doubtful));
+        // An acknowledgement puts it right.
+        tcp.arrives(tcp.in_order(ACK));
+        assert_eq!(tcp.send(b"text")[0].carriage.path, Path::Good);
+    });
+}
+
+#[test]
+fn must_21_the_user_sets_r2() {
+    in_states(&[State::Established, State::CloseWait], |state, tcp| {
+        tcp.set(Setting::UserTimeout(UserTimeout::After(Duration::from_secs(10))));
+        tcp.send(b"text");
+        tcp.wait(Duration::from_micros(9_999_999));
+        assert_eq!(tcp.state(), state);
+        tcp.wait(Duration::from_micros(1));
+        assert_eq!((tcp.state(), tcp.told()), (State::Closed, vec![Told::TimedOut]));
+    });
+    in_state(State::Established, |tcp| {
+        tcp.set(Setting::UserTimeout(UserTimeout::Never));
+        tcp.send(b"text");
+        tcp.wait(Duration::from_secs(100_000));
+        assert_eq!(tcp.state(), State::Established);
+    });
+    // Through its channel.
+    let (_peer, mut user, st) = connected(Config::default());
+    let r2 = Setting::UserTimeout(UserTimeout::After(Duration::from_millis(50)));
+    let st = user.select(st, session_tcp::UserOpen::Set(Set(r2))).unwrap();
+    let st = user.select(st, session_tcp::UserOpen::Send(Data::new(b"text".to_vec()).unwrap())).unwrap();
+    let st = user.select(st, session_tcp::UserOpen::Receive(Receive(()))).unwrap();
+    let ReceivingEvent::Reset(Reset(cause), _) = user.offer(st).unwrap() else { panic!("a reset") };
+    assert_eq!(cause, ResetCause::UserTimeout);
+}
+
+#[test]
+fn must_22_a_syn_has_the_same_thresholds() {
+    in_states(&[State::SynSent, State::SynReceived, State::SynCrossed], |_, tcp| {
+        let sent = tcp.wait(Duration::from_secs(179));
+        let paths: Vec<_> = sent.iter().map(|s| s.carriage.path).collect();
+        assert_eq!((paths[0], *paths.last().unwrap()), (Path::Good, Path::Doubtful));
+    });
+    in_state(State::SynSent, |tcp| {
+        tcp.wait(Duration::from_secs(180));
+        assert_eq!((tcp.state(), tcp.told()), (State::Closed, vec![Told::TimedOut]));
+    });
+}
+
+#[test]
+fn shld_9_the_user_is_told_between_r1_and_r2() {
+    in_states(&[State::Established, State::CloseWait], |state, tcp| {
+        tcp.send(b"text");
+        tcp.wait(Duration::from_secs(6));
+        assert_eq!(tcp.advice(), None);
+        tcp.wait(Duration::from_secs(1));
+        assert_eq!(tcp.advice(), Some(Advice::Undelivered { retransmissions: 3 }));
+        // Once.
+        tcp.wait(Duration::from_secs(250));
+        assert_eq!((tcp.advice(), tcp.state()), (None, state));
+    });
+}
+
+#[test]
+fn shld_10_r1_is_three_retransmissions_at_the_rto_of_the_time() {
+    in_state(State::Established, |tcp| {
+        tcp.send(b"text");
+        for _ in 0..2 {
+            tcp.next_segment(Duration::from_secs(60)).expect("a retransmission");
+            assert_eq!(tcp.advice(), None);
+        }
+        tcp.next_segment(Duration::from_secs(60)).expect("a retransmission");
+        assert!(matches!(tcp.advice(), Some(Advice::Undelivered { .. })));
+    });
+    // What is acknowledged in between begins anew.
+    in_state(State::Established, |tcp| {
+        for _ in 0..5 {
+            tcp.send(b"text");
+            tcp.next_segment(Duration::from_secs(60)).expect("a retransmission");
+            tcp.arrives(tcp.in_order(ACK));
+        }
+        assert_eq!(tcp.advice(), None);
     });
 }
 
@@ -38,14 +130,15 @@ fn must_23_a_syn_is_sent_again_for_three_minutes() {
 
 #[test]
 fn shld_11_r2_is_at_least_100_seconds() {
-    assert!(Config::default().user_timeout >= Duration::from_secs(100));
+    let UserTimeout::After(r2) = Config::default().user_timeout else { panic!("a limit") };
+    assert!(r2 >= Duration::from_secs(100));
     in_state(State::Established, |tcp| {
         tcp.send(b"text");
         tcp.wait(Duration::from_secs(100));
         assert_eq!(tcp.state(), State::Established);
     });
     // It is what the parameter says.
-    let config = Config { user_timeout: Duration::from_secs(7), ..Config::default() };
+    let config = Config { user_timeout: UserTimeout::After(Duration::from_secs(7)), ..Config::default() };
     configured(&config, State::Established, |tcp| {
         tcp.send(b"text");
         tcp.wait(Duration::from_secs(7));

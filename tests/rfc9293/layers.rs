@@ -4,7 +4,7 @@
 
 use std::thread;
 
-use session_tcp::calls::{Connected, Open, TcbCreated};
+use session_tcp::calls::{Connected, Open, Set, TcbCreated};
 use session_tcp::cb::{self, CbChannel};
 use session_tcp::smol_channel::NetChannel;
 use session_tcp::smol_lower::{LinkEnd, LowerConfig, SmolLower, perfect};
@@ -12,12 +12,12 @@ use session_tcp::st::{Participant, Token};
 use session_tcp::system::{State, System, Watch};
 use session_tcp::tcp::isn::IsnSecret;
 use session_tcp::tcp::segment::Segment;
-use session_tcp::tcp::{Config, LocalAddr};
+use session_tcp::tcp::{Config, LocalAddr, Setting};
 use session_tcp::undirected::{Clock, Io};
-use session_tcp::{RoleServerSystem, RoleServerUser, UserOpen};
+use session_tcp::{RoleServerSystem, RoleServerUser, UserOpen, UserUnopened};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::time::Duration;
-use smoltcp::wire::{IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr};
+use smoltcp::wire::{Icmpv4Packet, IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr};
 use std::net::SocketAddrV4;
 
 use super::driver::{ACK, Craft, FIN, PEER, PEER_WND, SYN, US};
@@ -105,6 +105,24 @@ pub(super) fn packet(src: Ipv4Address, dst: Ipv4Address, segment: &Segment) -> V
     bytes
 }
 
+/// An ICMP message of this type and code about a packet of ours, from its destination.
+pub(super) fn icmp_about(quoted: &[u8], kind: u8, code: u8) -> Vec<u8> {
+    let mut message = vec![kind, code, 0, 0, 0, 0, 0, 0];
+    message.extend(&quoted[..28]);
+    Icmpv4Packet::new_unchecked(&mut message[..]).fill_checksum();
+    let repr = Ipv4Repr {
+        src_addr: *PEER.ip(),
+        dst_addr: *US.ip(),
+        next_header: IpProtocol::Icmp,
+        payload_len: message.len(),
+        hop_limit: 64,
+    };
+    let mut bytes = vec![0; repr.buffer_len()];
+    repr.emit(&mut Ipv4Packet::new_unchecked(&mut bytes[..]), &ChecksumCapabilities::default());
+    bytes.extend(message);
+    bytes
+}
+
 /// A segment of the peer's with these control bits.
 pub(super) fn from_peer(control: Control) -> Segment {
     Segment { src_port: PEER.port(), dst_port: US.port(), control, wnd: PEER_WND, ..Segment::default() }
@@ -143,14 +161,23 @@ impl Watch for Unwatched {
 
 /// Opens a connection to the program of the server's system, the test being peer and user.
 pub(super) fn connected(config: Config) -> (Peer, User, Floor) {
+    connected_with(config, &[])
+}
+
+/// The same, the user setting this before its OPEN.
+pub(super) fn connected_with(config: Config, settings: &[Setting]) -> (Peer, User, Floor) {
     let wire = Wire::new(&LowerConfig::default());
     let backlog = wire.lower.listen(US.port()).unwrap();
     let (mut user, system_end) = cb::pair::<RoleServerUser, RoleServerSystem>();
     let io = Io::new(NetChannel::new(wire.lower.clone(), backlog), system_end, Clock::start());
     let system = System::new(io, config, IsnSecret([9; 16]), Unwatched);
     thread::spawn(move || system.run(RoleServerSystem::start()));
-    let st = RoleServerUser::start();
-    let st = user.select_one(st, Open(LocalAddr { addr: *US.ip(), port: US.port() })).unwrap();
+    let open = Open(LocalAddr { addr: *US.ip(), port: US.port() });
+    let mut st = RoleServerUser::start();
+    for setting in settings {
+        st = user.select(st, UserUnopened::Set(Set(*setting))).unwrap();
+    }
+    let st = user.select(st, UserUnopened::Open(open)).unwrap();
     let (TcbCreated(()), st) = user.offer_one(st).unwrap();
     let syn = from_peer(SYN).mss(1460);
     wire.send(&syn);
