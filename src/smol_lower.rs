@@ -28,7 +28,7 @@ pub use link::{BadLink, Impairment, LinkEnd, perfect};
 pub use table::{BACKLOG, INBOX_BYTES, INBOX_SEGMENTS, MAX_CONNECTIONS, MAX_HALF_OPEN, SEGMENT_OVERHEAD_BYTES};
 
 use crate::tcp::segment::Segment;
-use crate::tcp::{Carriage, Fragmentation, Path, TcpClosed, Ttl};
+use crate::tcp::{Carriage, Ecn, Fragmentation, Path, TcpClosed, Ttl};
 use icmp::Quoted;
 use ip::Host;
 use table::{Key, Offered, Place, Reported, Table};
@@ -162,7 +162,8 @@ impl SmolLower {
             Fragmentation::Forbidden => ip::Cutting::Forbidden,
             Fragmentation::Allowed => ip::Cutting::Allowed(shared.idents.fetch_add(1, Ordering::Relaxed)),
         };
-        let service = ip::Service { dscp: carriage.diff_serv.codepoint(), ttl, cutting };
+        let (dscp, ecn) = (carriage.diff_serv.codepoint(), carriage.ecn.bits());
+        let service = ip::Service { dscp, ecn, ttl, cutting };
         let header = ip::header(self.address(), remote, service, tcp_bytes.len());
         let Some(header) = header else {
             return Err(DeviceError::TooLong { tcp_bytes: tcp_bytes.len() });
@@ -205,7 +206,7 @@ impl SmolLower {
         let mut ip_layer = IpLayer::new(wire, self.shared.host);
         while !self.shared.stop.load(Ordering::Relaxed) {
             wire.wait(STOP_CHECK)?;
-            ip_layer.drain(|packet| self.take(packet))?;
+            ip_layer.drain(|packet, ecn| self.take(packet, ecn))?;
             if let Some(error) = self.shared.broken.get() {
                 return Err(error.clone());
             }
@@ -225,7 +226,7 @@ impl SmolLower {
     }
 
     /// Takes an IP packet with a TCP segment or an ICMP message.
-    fn take(&self, packet: &[u8]) -> Result<(), DeviceError> {
+    fn take(&self, packet: &[u8], ecn: Ecn) -> Result<(), DeviceError> {
         let Ok(packet) = Ipv4Packet::new_checked(packet) else {
             return Ok(());
         };
@@ -240,7 +241,10 @@ impl SmolLower {
             return Ok(());
         }
         match Segment::parse(packet.payload(), src, dst) {
-            Ok(segment) => self.route(SocketAddrV4::new(src, segment.src_port), segment),
+            Ok(mut segment) => {
+                segment.carriage.ecn = ecn;
+                self.route(SocketAddrV4::new(src, segment.src_port), segment)
+            }
             Err(error) => {
                 debug!("malformed segment from {src} dropped: {error}");
                 Ok(())
@@ -617,6 +621,33 @@ mod tests {
                 peer.transmit(piece).unwrap();
             }
             assert_eq!(inbox.receiver().recv().unwrap().payload, payload);
+        }
+    }
+
+    #[test]
+    fn a_mark_of_congestion_arrives_with_the_segment_and_with_one_whose_fragment_has_it() {
+        let (lower, peer, _ip_thread) = served();
+        let backlog = lower.listen(555).unwrap();
+        peer.transmit(packet(1000, 555, SYN, b"")).unwrap();
+        let inbox = backlog.receiver().recv().unwrap().inbox.unwrap();
+        let with_ecn = |mut bytes: Vec<u8>, ecn: Ecn| {
+            let mut packet = Ipv4Packet::new_unchecked(&mut bytes[..]);
+            packet.set_ecn(ecn.bits());
+            packet.fill_checksum();
+            bytes
+        };
+        let arrived = || inbox.receiver().recv_timeout(PATIENCE.into()).unwrap().carriage.ecn;
+        for ecn in [Ecn::Ce, Ecn::NotEct, Ecn::Ect0, Ecn::Ect1] {
+            peer.transmit(with_ecn(packet(1000, 555, ACK, b"text"), ecn)).unwrap();
+            assert_eq!(arrived(), ecn);
+        }
+        // RFC 3168 §5.3: reassembled, it is marked if one of its fragments is.
+        let segment = packet(1000, 555, ACK, &[5; 3_000]).split_off(20);
+        for marked in [0, 1, 2, 9] {
+            for (index, piece) in fragments(IpProtocol::Tcp, &segment, 1_480).into_iter().enumerate() {
+                peer.transmit(with_ecn(piece, if index == marked { Ecn::Ce } else { Ecn::Ect0 })).unwrap();
+            }
+            assert_eq!(arrived(), if marked == 9 { Ecn::Ect0 } else { Ecn::Ce }, "fragment {marked}");
         }
     }
 

@@ -68,6 +68,8 @@ impl Host {
 pub(super) struct Service {
     /// The DiffServ codepoint, 6 bits (RFC 2474 §3).
     pub(super) dscp: u8,
+    /// The ECN field, 2 bits (RFC 3168 §5).
+    pub(super) ecn: u8,
     /// Time to live, in hops.
     pub(super) ttl: u8,
     /// Whether the packet may be cut.
@@ -99,6 +101,7 @@ pub(super) fn header(src: Ipv4Addr, dst: Ipv4Addr, service: Service, tcp_bytes: 
     let mut packet = Ipv4Packet::new_unchecked(&mut bytes);
     repr.emit(&mut packet, &ChecksumCapabilities::default());
     packet.set_dscp(service.dscp);
+    packet.set_ecn(service.ecn);
     if let Cutting::Allowed(ident) = service.cutting {
         packet.set_dont_frag(false);
         packet.set_ident(ident);
@@ -151,7 +154,7 @@ pub(super) fn is_overlong_fragment(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const SERVICE: Service = Service { dscp: 46, ttl: 64, cutting: Cutting::Forbidden };
+    const SERVICE: Service = Service { dscp: 46, ecn: 2, ttl: 64, cutting: Cutting::Forbidden };
 
     fn host() -> Host {
         Host::new(Ipv4Addr::new(192, 0, 2, 2), 24).unwrap()
@@ -206,7 +209,7 @@ mod tests {
         let bytes = header(Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(192, 0, 2, 1), SERVICE, 20).unwrap();
         let packet = Ipv4Packet::new_unchecked(&bytes[..]);
         assert!(packet.verify_checksum() && packet.dont_frag() && !packet.more_frags());
-        assert_eq!((packet.total_len(), packet.hop_limit(), packet.dscp(), packet.ecn()), (40, 64, 46, 0));
+        assert_eq!((packet.total_len(), packet.hop_limit(), packet.dscp(), packet.ecn()), (40, 64, 46, 2));
         assert_eq!(packet.next_header(), IpProtocol::Tcp);
     }
 

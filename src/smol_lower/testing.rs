@@ -16,7 +16,7 @@ pub(super) const US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 pub(super) const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 
 /// What the headers of the tests' packets say.
-pub(super) const SERVICE: ip::Service = ip::Service { dscp: 0, ttl: 64, cutting: ip::Cutting::Forbidden };
+pub(super) const SERVICE: ip::Service = ip::Service { dscp: 0, ecn: 0, ttl: 64, cutting: ip::Cutting::Forbidden };
 
 /// A TCP segment's bytes from PEER to US, as `control` says, SEG.SEQ = 100, SEG.ACK = 200.
 pub(super) fn segment_bytes(src_port: u16, dst_port: u16, control: u8, payload: &[u8]) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! What carries our IP packets, and the IP layer that smoltcp runs on top of it.
 
+use core::net::Ipv4Addr;
+use std::collections::VecDeque;
 use std::time::Instant as Clock;
 
 use log::{debug, trace};
@@ -7,18 +9,22 @@ use smoltcp::iface::{Config, Interface, PollIngressSingleResult, SocketHandle, S
 use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
 use smoltcp::socket::raw;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{HardwareAddress, IpCidr, IpProtocol, IpVersion};
+use smoltcp::wire::{HardwareAddress, IpCidr, IpProtocol, IpVersion, Ipv4Packet};
 
 use super::error::DeviceError;
 use super::ip::{self, Host, MAX_PACKET_BYTES};
 use super::link::LinkEnd;
 use super::tun::Tun;
+use crate::tcp::Ecn;
 
 /// Packets handled in one go before the IP thread looks whether it is to stop.
 const BATCH_PACKETS: usize = 1_000;
 
 /// Room of the raw socket, which is emptied after each packet: one of the longest, whose ring must not wrap.
 const RAW_SOCKET_BYTES: usize = 2 * MAX_PACKET_BYTES;
+
+/// Fragmented packets with a mark that are remembered: as many as smoltcp reassembles, and again as many.
+const MARKED_FRAGMENTS: usize = 8;
 
 /// The least MTU of IPv4 (RFC 791 §3.2).
 const MIN_MTU_BYTES: usize = 68;
@@ -111,11 +117,14 @@ impl<'a> IpLayer<'a> {
     }
 
     /// Takes the packets that wait, at most a batch, and hands on each that carries TCP or ICMP, header first, fragments
-    /// reassembled.
+    /// reassembled, with its ECN field, which smoltcp forgets.
     ///
     /// # Errors
     /// The wire's, or the first that `take` returns.
-    pub(super) fn drain(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), DeviceError>) -> Result<(), DeviceError> {
+    pub(super) fn drain(
+        &mut self,
+        mut take: impl FnMut(&[u8], Ecn) -> Result<(), DeviceError>,
+    ) -> Result<(), DeviceError> {
         for _ in 0..BATCH_PACKETS {
             let now = self.now();
             let polled = self.interface.poll_ingress_single(now, &mut self.device, &mut self.sockets);
@@ -128,7 +137,7 @@ impl<'a> IpLayer<'a> {
             for tap in self.taps {
                 let socket = self.sockets.get_mut::<raw::Socket<'_>>(tap);
                 while let Ok(packet) = socket.recv() {
-                    take(packet)?;
+                    take(packet, self.device.marks.of_whole())?;
                 }
             }
         }
@@ -159,11 +168,19 @@ struct PacketDevice<'a> {
     /// Identification of the next packet that is cut into fragments.
     ident: u16,
     failure: Option<DeviceError>,
+    marks: Marks,
 }
 
 impl<'a> PacketDevice<'a> {
     fn new(wire: &'a Wire) -> Self {
-        Self { wire, received: vec![0; MAX_PACKET_BYTES], sending: Vec::new(), ident: rand::random(), failure: None }
+        Self {
+            wire,
+            received: vec![0; MAX_PACKET_BYTES],
+            sending: Vec::new(),
+            ident: rand::random(),
+            failure: None,
+            marks: Marks::default(),
+        }
     }
 }
 
@@ -187,6 +204,7 @@ impl Device for PacketDevice<'_> {
         };
         let packet = self.received.get(..length).unwrap_or_default();
         trace!("received {packet:02x?}");
+        self.marks.note(packet);
         // An empty frame is one that smoltcp passes over.
         let packet = if ip::is_overlong_fragment(packet) {
             debug!("fragment beyond the longest packet dropped");
@@ -208,6 +226,47 @@ impl Device for PacketDevice<'_> {
         capabilities.medium = Medium::Ip;
         capabilities.max_transmission_unit = MAX_PACKET_BYTES; // `Sending` cuts to the wire's own
         capabilities
+    }
+}
+
+/// The ECN fields of what arrives.
+#[derive(Debug, Default)]
+struct Marks {
+    /// That of the last packet.
+    ecn: Ecn,
+    /// What the last packet is a fragment of.
+    of: Option<(Ipv4Addr, u16)>,
+    /// Packets of which a marked fragment arrived, the latest last.
+    fragmented: VecDeque<(Ipv4Addr, u16)>,
+}
+
+impl Marks {
+    /// A packet arrived, or a fragment of one: reassembled, that is marked if one of its fragments is (RFC 3168 §5.3).
+    fn note(&mut self, packet: &[u8]) {
+        let Ok(packet) = Ipv4Packet::new_checked(packet) else {
+            return;
+        };
+        self.ecn = Ecn::from_bits(packet.ecn());
+        let is_fragment = packet.more_frags() || packet.frag_offset() > 0;
+        self.of = is_fragment.then(|| (packet.src_addr(), packet.ident()));
+        if let Some(whole) = self.of
+            && self.ecn == Ecn::Ce
+            && !self.fragmented.contains(&whole)
+        {
+            if self.fragmented.len() == MARKED_FRAGMENTS {
+                self.fragmented.pop_front();
+            }
+            self.fragmented.push_back(whole);
+        }
+    }
+
+    /// The field of the packet that the last one was or completed; its fragments are forgotten.
+    fn of_whole(&mut self) -> Ecn {
+        if let Some(at) = self.fragmented.iter().position(|other| Some(*other) == self.of) {
+            self.fragmented.remove(at);
+            self.ecn = Ecn::Ce;
+        }
+        self.ecn
     }
 }
 

@@ -57,6 +57,44 @@ pub enum Fragmentation {
     Allowed,
 }
 
+/// The ECN field of the IP header (RFC 3168 §5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Ecn {
+    /// Not ECN-capable.
+    #[default]
+    NotEct,
+    /// ECN-capable, ECT(1).
+    Ect1,
+    /// ECN-capable, ECT(0).
+    Ect0,
+    /// Congestion experienced.
+    Ce,
+}
+
+impl Ecn {
+    /// The field of which the lower two bits are these.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        match bits & 0b11 {
+            0b01 => Self::Ect1,
+            0b10 => Self::Ect0,
+            0b11 => Self::Ce,
+            _ => Self::NotEct,
+        }
+    }
+
+    /// The two bits.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::NotEct => 0b00,
+            Self::Ect1 => 0b01,
+            Self::Ect0 => 0b10,
+            Self::Ce => 0b11,
+        }
+    }
+}
+
 /// What goes with a segment to the IP layer, and comes with one from there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Carriage {
@@ -68,11 +106,20 @@ pub struct Carriage {
     pub path: Path,
     /// Whether it may be cut.
     pub fragmentation: Fragmentation,
+    /// ECN: what is sent, and what of it arrived.
+    pub ecn: Ecn,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ecn_fields_have_two_bits() {
+        for bits in 0..=u8::MAX {
+            assert_eq!(Ecn::from_bits(bits).bits(), bits & 3);
+        }
+    }
 
     #[test]
     fn must_48_codepoints_have_six_bits() {

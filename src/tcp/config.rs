@@ -4,6 +4,7 @@ use smoltcp::time::Duration;
 
 use super::advice::ErrorReports;
 use super::carriage::{Carriage, DiffServ, Ttl};
+use super::ecn::EcnUse;
 use super::isn::IsnSecret;
 use super::keep_alive::KeepAlive;
 use super::user_timeout::UserTimeout;
@@ -88,6 +89,8 @@ pub struct Config {
     /// How long unacknowledged text is retransmitted before the connection is given up: R2, at least 100 s (RFC 9293 §3.8.3,
     /// SHLD-11); five minutes as in §3.10.1.
     pub user_timeout: UserTimeout,
+    /// Explicit congestion notification (RFC 3168).
+    pub ecn: EcnUse,
     /// Whether an idle peer is asked if it is still there.
     pub keep_alive: KeepAlive,
     /// Whether the user hears of errors that end nothing.
@@ -127,6 +130,7 @@ impl Default for Config {
             timestamp_secret: IsnSecret([0; 16]),
             mtu_bytes: 1500,
             user_timeout: UserTimeout::After(Duration::from_secs(300)),
+            ecn: EcnUse::Accept,
             keep_alive: KeepAlive::Off,
             error_reports: ErrorReports::On,
             carriage: Carriage::default(),

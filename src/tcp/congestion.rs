@@ -176,6 +176,12 @@ impl Congestion {
         self.cwnd = self.ssthresh + 3 * self.smss;
     }
 
+    /// RFC 3168 §6.1.2: packets were marked; as after a loss, but nothing has to be sent again.
+    pub(super) fn experienced(&mut self, flight: u32) {
+        self.enter_recovery(flight);
+        self.cwnd = self.ssthresh;
+    }
+
     /// RFC 5681 §3.2 (4): a further segment has left the network.
     pub(super) fn duplicate(&mut self) {
         self.grow(self.smss);

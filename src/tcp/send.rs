@@ -267,6 +267,13 @@ impl Sender {
         self.snd_up.pointer(seq)
     }
 
+    /// Packets were marked on the way; in recovery from a loss the window is reduced already (RFC 3168 §6.1.2).
+    pub(super) fn congestion_experienced(&mut self) {
+        if self.recovery.is_open() {
+            self.congestion.experienced(self.flight());
+        }
+    }
+
     /// R1 and R2 (RFC 9293 §3.8.3).
     pub(super) const fn patience(&self) -> &Patience {
         &self.patience

@@ -87,7 +87,7 @@ impl Tcp<SynReceived> {
     pub(super) fn syn_ack(&mut self, now: Instant) -> SynAck {
         let (ack, wnd) = self.tcb.rcv.acknowledge_syn();
         let options = Options { timestamp: self.tcb.stamps.for_ack(ack, now), ..self.state.options.clone() };
-        let control = Control::SYN | Control::ACK;
+        let control = Control::SYN | Control::ACK | self.tcb.ecn.of_syn_ack();
         SynAck::mark(Segment { seq: self.tcb.snd.iss(), ack, control, wnd, options, ..self.tcb.blank() })
     }
 

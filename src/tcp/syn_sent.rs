@@ -47,7 +47,13 @@ impl Tcp<SynSent> {
     pub(super) fn syn(&mut self, now: Instant) -> Syn {
         let wnd = u16::try_from(self.tcb.config.rcv_buff_bytes).unwrap_or(u16::MAX);
         let options = Options { timestamp: self.tcb.stamps.for_syn(now), ..self.state.options.clone() };
-        Syn::mark(Segment { seq: self.tcb.snd.iss(), control: Control::SYN, wnd, options, ..self.tcb.blank() })
+        Syn::mark(Segment {
+            seq: self.tcb.snd.iss(),
+            control: Control::SYN | self.tcb.ecn.of_syn(),
+            wnd,
+            options,
+            ..self.tcb.blank()
+        })
     }
 
     /// Decides what a segment is.
@@ -90,6 +96,7 @@ impl Tcp<SynSent> {
 
     /// Our SYN again.
     pub fn retransmit(&mut self, now: Instant) -> Syn {
+        self.tcb.ecn.syn_sent_again();
         self.tcb.snd.syn_sent_again(now);
         self.syn(now)
     }

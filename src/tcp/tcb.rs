@@ -8,6 +8,7 @@ use smoltcp::time::Instant;
 use super::Poll;
 use super::carriage::{Carriage, Path};
 use super::config::{Config, Setting};
+use super::ecn::Notification;
 use super::icmp::IcmpKind;
 use super::keep_alive::{Alarm, Heartbeat};
 use super::path_mtu::PathMtu;
@@ -60,6 +61,8 @@ pub struct Tcb {
     pub(super) throttle: Throttle,
     /// Whether an idle peer is still there.
     pub(super) heartbeat: Heartbeat,
+    /// Explicit congestion notification.
+    pub(super) ecn: Notification,
     /// The ICMP error that the user does not know of yet.
     pub(super) soft_error: Option<IcmpKind>,
     /// What the path carries.
@@ -87,6 +90,7 @@ impl Tcb {
         let stamps = Stamping::new(&config, local, remote, now);
         let heartbeat = Heartbeat::new(config.keep_alive, now);
         let path_mtu = PathMtu::new(config.snd_mss(None));
+        let ecn = Notification::new(config.ecn);
         Self {
             local,
             remote,
@@ -96,6 +100,7 @@ impl Tcb {
             stamps,
             throttle: Throttle::new(now),
             heartbeat,
+            ecn,
             soft_error: None,
             path_mtu,
         }
@@ -104,6 +109,7 @@ impl Tcb {
     /// Learns from the peer's SYN, and returns the options that answer its options.
     pub(super) fn take_syn(&mut self, syn: &Segment, now: Instant) -> Options {
         self.stamps.take_syn(syn, now);
+        self.ecn.take_syn(syn.control);
         self.snd.take_syn(syn, &self.config);
         self.snd.reserve(self.stamps.option_bytes());
         self.path_mtu = PathMtu::new(self.config.snd_mss(syn.options.mss));
@@ -128,6 +134,7 @@ impl Tcb {
         self.heartbeat.heard(now);
         self.snd.acknowledge(&segment, trim, now);
         self.note_acknowledged(now);
+        self.note_congestion(&segment);
         self.rcv.take(segment, trim, now);
     }
 
@@ -232,8 +239,13 @@ impl Tcb {
         // RFC 9293 §3.9.1.2 (MUST-61).
         let push = if self.snd.is_last(outgoing) { Control::PSH } else { Control::NONE };
         self.note_size(outgoing.seq, outgoing.text_len);
+        let is_new = outgoing.seq == self.snd.snd_nxt() && outgoing.text_len > 0 && self.snd.snd_wnd() > 0;
         self.snd.sent(outgoing, now);
-        self.segment(outgoing.seq, Control::ACK | push, payload, now)
+        let mut segment = self.segment(outgoing.seq, Control::ACK | push, payload, now);
+        if is_new {
+            self.mark_new_text(&mut segment);
+        }
+        segment
     }
 
     /// A segment with our RCV.NXT and window, which pays the ACK owed.
@@ -241,7 +253,8 @@ impl Tcb {
         let (ack, wnd) = self.rcv.acknowledge();
         let options = Options { timestamp: self.stamps.for_ack(ack, now), ..Options::default() };
         let (urgent, up) = self.snd.urgent_pointer(seq).map_or((Control::NONE, 0), |up| (Control::URG, up));
-        Segment { seq, ack, control: control | urgent, wnd, up, options, payload, ..self.blank() }
+        let control = control | urgent | self.ecn_echo();
+        Segment { seq, ack, control, wnd, up, options, payload, ..self.blank() }
     }
 
     /// A segment with our ports and nothing else.
