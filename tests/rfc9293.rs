@@ -19,6 +19,7 @@ mod rfc9293 {
     mod checksums;
     mod closing;
     mod congestion;
+    mod ecn;
     mod failures;
     mod icmp;
     mod interface;
