@@ -15,6 +15,7 @@ use crate::st::{
     Selection, SessionError, Taken, Token,
 };
 use crate::tcp::segment::{Control, Segment};
+use crate::tcp::seq::SeqNum;
 use crate::tcp::{
     Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Finishes, HardError, IcmpError,
     Reopens, Resets, Restarts, State, Tcp, TcpListen,
@@ -198,6 +199,7 @@ pub struct NetChannel<Me: Role, Peer: Role> {
     backlog: Backlog,
     connection: Option<(SocketAddrV4, Inbox)>,
     last_remote: SocketAddrV4,
+    predecessor: Option<SeqNum>,
     roles: PhantomData<fn() -> (Me, Peer)>,
 }
 
@@ -209,6 +211,7 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
             backlog,
             connection: None,
             last_remote: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
+            predecessor: None,
             roles: PhantomData,
         }
     }
@@ -380,9 +383,9 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
     }
 
     /// Ends the binding to a connection and gives its segment to whoever listens (RFC 9293 MAY-2).
-    pub(crate) fn resubmit(&mut self, segment: Segment) {
+    pub(crate) fn resubmit(&mut self, segment: Segment, snd_nxt: SeqNum) {
         if let Some((remote, inbox)) = self.connection.take()
-            && let Err(cause) = inbox.resubmit(segment)
+            && let Err(cause) = inbox.resubmit(segment, snd_nxt)
         {
             log::debug!("{remote}: its new SYN was lost: {cause}");
         }
@@ -391,6 +394,11 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
     /// Who was heard last while this session listened; unspecified before that.
     pub(crate) fn last_remote(&self) -> SocketAddrV4 {
         self.last_remote
+    }
+
+    /// SND.NXT of the connection that the SYN heard last reopens, if it does.
+    pub(crate) fn predecessor(&self) -> Option<SeqNum> {
+        self.predecessor
     }
 
     /// Where segments of this session come from at present.
@@ -404,6 +412,7 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
     /// Takes what the backlog brought: binds this session to the connection where there is one.
     pub(crate) fn adopt(&mut self, arrival: Arrival) -> (SocketAddrV4, Segment) {
         self.last_remote = arrival.remote;
+        self.predecessor = arrival.predecessor;
         self.connection = arrival.inbox.map(|inbox| (arrival.remote, inbox));
         (arrival.remote, arrival.segment)
     }

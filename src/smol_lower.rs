@@ -28,6 +28,7 @@ pub use link::{BadLink, Impairment, LinkEnd, perfect};
 pub use table::{BACKLOG, INBOX_BYTES, INBOX_SEGMENTS, MAX_CONNECTIONS, MAX_HALF_OPEN, SEGMENT_OVERHEAD_BYTES};
 
 use crate::tcp::segment::Segment;
+use crate::tcp::seq::SeqNum;
 use crate::tcp::{Carriage, Ecn, Fragmentation, Path, TcpClosed, Ttl};
 use icmp::Quoted;
 use ip::Host;
@@ -272,6 +273,16 @@ impl SmolLower {
 
     /// Hands a segment to its connection, to a listening session, or answers it as the CLOSED state does.
     fn route(&self, remote: SocketAddrV4, segment: Segment) -> Result<(), DeviceError> {
+        self.route_after(remote, segment, None)
+    }
+
+    /// The same for a segment that reopens a connection whose SND.NXT this was.
+    fn route_after(
+        &self,
+        remote: SocketAddrV4,
+        segment: Segment,
+        predecessor: Option<SeqNum>,
+    ) -> Result<(), DeviceError> {
         let offered = self.table().offer(remote, segment); // unlocked again from here on
         match offered {
             Offered::Taken => Ok(()),
@@ -282,7 +293,7 @@ impl SmolLower {
             Offered::Unclaimed(segment) => self.answer_as_closed(remote, &segment),
             Offered::Listening { backlog, segment, connection } => {
                 let inbox = connection.map(|(place, queues)| Inbox::new(self.clone(), place, queues));
-                let arrival = Arrival { remote, segment, inbox };
+                let arrival = Arrival { remote, segment, inbox, predecessor };
                 if backlog.try_send(arrival).is_err() {
                     debug!("segment from {remote} dropped: nobody listens just now");
                 }
@@ -354,7 +365,6 @@ mod tests {
 
     use super::testing::{ACK, FIN, PEER, RST, SERVICE, SYN, US, icmp_error, packet, segment};
     use super::*;
-    use crate::tcp::seq::SeqNum;
     use crate::tcp::{IcmpError, IcmpKind};
 
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -492,12 +502,13 @@ mod tests {
         let backlog = lower.listen(555).unwrap();
         peer.transmit(packet(1000, 555, SYN, b"")).unwrap();
         let first = backlog.receiver().recv().unwrap().inbox.unwrap();
-        first.resubmit(segment(1000, 555, SYN, b"")).unwrap();
+        first.resubmit(segment(1000, 555, SYN, b""), SeqNum::new(77)).unwrap();
         let second = backlog.receiver().recv().unwrap();
         assert!(second.inbox.is_some());
+        assert_eq!(second.predecessor, Some(SeqNum::new(77)));
         drop(backlog);
         let stray = segment(1000, 555, ACK, b"");
-        second.inbox.unwrap().resubmit(stray).unwrap();
+        second.inbox.unwrap().resubmit(stray, SeqNum::new(77)).unwrap();
         expect_segment(&peer, RST, 200, 0);
     }
 

@@ -10,6 +10,7 @@ use super::error::DeviceError;
 use super::table::{Place, Queues};
 use crate::tcp::IcmpError;
 use crate::tcp::segment::Segment;
+use crate::tcp::seq::SeqNum;
 
 /// What arrives at a port that is listened on, for whichever listening session comes first.
 ///
@@ -63,6 +64,8 @@ pub struct Arrival {
     pub segment: Segment,
     /// For a SYN that may begin a connection: whatever follows it between these two ports arrives here already.
     pub inbox: Option<Inbox>,
+    /// For a SYN that reopens a connection in TIME-WAIT: its SND.NXT, which our number has to be past (RFC 9293 §3.6.1, MAY-2).
+    pub predecessor: Option<SeqNum>,
 }
 
 /// A connection's place in the table and the segments that arrive for it, which end when the IP thread ends.
@@ -104,15 +107,15 @@ impl Inbox {
     }
 
     /// Frees the place and treats the segment as if it had just arrived: a SYN that reopens a connection in TIME-WAIT goes to the
-    /// next listening session.
+    /// next listening session, and with it the SND.NXT of that connection.
     ///
     /// # Errors
     /// The device failed when the CLOSED state's answer was sent.
-    pub fn resubmit(self, segment: Segment) -> Result<(), DeviceError> {
+    pub fn resubmit(self, segment: Segment, snd_nxt: SeqNum) -> Result<(), DeviceError> {
         let lower = self.lower.clone();
         let remote = self.remote();
         drop(self);
-        lower.route(remote, segment)
+        lower.route_after(remote, segment, Some(snd_nxt))
     }
 }
 

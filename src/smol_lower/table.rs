@@ -472,7 +472,7 @@ mod tests {
             let Offered::Listening { backlog, segment, .. } = table.offer(peer(1), segment(1, 555, ACK, b"")) else {
                 panic!("not for the listener");
             };
-            backlog.send(Arrival { remote: peer(1), segment, inbox: None }).unwrap();
+            backlog.send(Arrival { remote: peer(1), segment, inbox: None, predecessor: None }).unwrap();
         }
         assert!(matches!(table.offer(peer(1), segment(1, 555, ACK, b"")), Offered::Lost(_)));
         connection(table.offer(peer(2), segment(1, 555, SYN, b"")));

@@ -244,7 +244,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         let now = self.io.clock.now();
         Ok(match event {
             TimeWaitEvent::Reopens(syn, st) => {
-                self.io.net.resubmit(syn.into());
+                self.io.net.resubmit(syn.into(), tcp.status().snd_nxt);
                 Phase::Ended(st)
             }
             TimeWaitEvent::Reset(_, st) | TimeWaitEvent::Expired(st) => Phase::Ended(st),

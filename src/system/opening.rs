@@ -49,6 +49,8 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 self.remote = Some(remote);
                 let now = self.io.clock.now();
                 let iss = isn::iss(&self.isn, now, tcp.local(), remote);
+                // RFC 9293 §3.6.1 (MAY-2): past what an earlier connection has used, which may be ahead of the clock.
+                let iss = self.io.net.predecessor().map_or(iss, |snd_nxt| iss.later_of(snd_nxt));
                 let (tcp, syn_ack) = tcp.recv_syn(remote, syn, iss, now);
                 let st = self.send(st, &tcp, syn_ack)?;
                 Phase::SynReceived(At { st, tcp })

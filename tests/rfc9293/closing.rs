@@ -1,12 +1,13 @@
 //! Closing Connections (RFC 9293 §3.5.3, §3.6).
 
 use session_tcp::calls::{Close, Closed, Receive, Reset, ResetCause};
+use session_tcp::tcp::seq::SeqNum;
 use session_tcp::tcp::{Config, UserTimeout};
 use session_tcp::{ReceivingEvent, UserClosingEvent, UserOpen, UserPeerClosed};
 use smoltcp::time::Duration;
 
 use super::driver::{ACK, Craft, Driver, FAR, FIN, RST, SYN, State, Told, configured, in_state, in_states};
-use super::layers::connected;
+use super::layers::{Peer, connected, served};
 
 #[test]
 fn must_12_the_user_can_tell_a_close_from_a_reset() {
@@ -182,6 +183,23 @@ fn may_2_a_new_syn_in_time_wait_reopens_and_an_old_one_does_not() {
         }
         tcp.drops(tcp.neutral(SYN | RST).at(tcp.rcv_nxt() + FAR));
     });
+}
+
+#[test]
+fn may_2_our_number_is_past_all_that_the_old_connection_used() {
+    // It sends more in its few milliseconds than the clock of the numbers counts in them.
+    let mut peer = Peer::open(served(), SeqNum::new(5));
+    for _ in 0..60 {
+        peer.send(&[&[b'x'; 999][..], b"\n"].concat());
+    }
+    peer.send(b"\n");
+    assert_eq!(peer.read_to_fin().len(), 60_000);
+    peer.finish();
+    assert_eq!(peer.wire.next().ack, peer.ack.seq, "TIME-WAIT");
+    let (used, nxt) = (peer.ack.ack, peer.ack.seq);
+    let reopened = Peer::open(peer.wire, nxt + 1);
+    let iss = reopened.ack.ack - 1;
+    assert!(iss.is_at_or_after(used), "{iss} after {used}");
 }
 
 #[test]

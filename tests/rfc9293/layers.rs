@@ -6,12 +6,14 @@ use std::thread;
 
 use session_tcp::calls::{Connected, Open, Set, TcbCreated};
 use session_tcp::cb::{self, CbChannel};
+use session_tcp::server::Server;
 use session_tcp::smol_channel::NetChannel;
 use session_tcp::smol_lower::{LinkEnd, LowerConfig, SmolLower, perfect};
 use session_tcp::st::{Participant, Token};
 use session_tcp::system::{State, System, Watch};
 use session_tcp::tcp::isn::IsnSecret;
 use session_tcp::tcp::segment::Segment;
+use session_tcp::tcp::seq::SeqNum;
 use session_tcp::tcp::{Config, LocalAddr, Setting};
 use session_tcp::undirected::{Clock, Io};
 use session_tcp::{RoleServerSystem, RoleServerUser, UserOpen, UserUnopened};
@@ -137,6 +139,32 @@ pub(super) struct Peer {
 }
 
 impl Peer {
+    /// Opens a connection from this number on.
+    pub(super) fn open(wire: Wire, seq: SeqNum) -> Self {
+        let syn = from_peer(SYN).mss(1460).at(seq);
+        wire.send(&syn);
+        let syn_ack = wire.next();
+        let ack = from_peer(ACK).at(syn.end()).acking(syn_ack.end());
+        wire.send(&ack);
+        Self { wire, ack }
+    }
+
+    /// Takes and acknowledges what comes in order, up to a FIN.
+    pub(super) fn read_to_fin(&mut self) -> Vec<u8> {
+        let mut text = Vec::new();
+        loop {
+            let segment = self.wire.next();
+            if segment.seq == self.ack.ack {
+                text.extend(&segment.payload);
+                self.ack.ack = segment.end();
+                self.wire.send(&self.ack);
+            }
+            if segment.control.fin() && self.ack.ack == segment.end() {
+                return text;
+            }
+        }
+    }
+
     /// Sends text in order.
     pub(super) fn send(&mut self, text: &[u8]) {
         let segment = self.ack.clone().text(text);
@@ -159,6 +187,21 @@ impl Watch for Unwatched {
     fn changed(&mut self, _remote: Option<SocketAddrV4>, _from: State, _to: State) {}
 }
 
+/// Starts the whole server, which reverses lines, at the other end of a link.
+pub(super) fn served() -> Wire {
+    let wire = Wire::new(&LowerConfig::default());
+    let server = Server {
+        lower: wire.lower.clone(),
+        backlog: wire.lower.listen(US.port()).unwrap(),
+        local: LocalAddr { addr: *US.ip(), port: US.port() },
+        config: Config::default(),
+        isn: IsnSecret([9; 16]),
+        clock: Clock::start(),
+    };
+    thread::spawn(move || server.run());
+    wire
+}
+
 /// Opens a connection to the program of the server's system, the test being peer and user.
 pub(super) fn connected(config: Config) -> (Peer, User, Floor) {
     connected_with(config, &[])
@@ -179,11 +222,7 @@ pub(super) fn connected_with(config: Config, settings: &[Setting]) -> (Peer, Use
     }
     let st = user.select(st, UserUnopened::Open(open)).unwrap();
     let (TcbCreated(()), st) = user.offer_one(st).unwrap();
-    let syn = from_peer(SYN).mss(1460);
-    wire.send(&syn);
-    let syn_ack = wire.next();
-    let ack = from_peer(ACK).at(syn.end()).acking(syn_ack.end());
-    wire.send(&ack);
+    let peer = Peer::open(wire, SeqNum::new(0));
     let (Connected(()), st) = user.offer_one(st).unwrap();
-    (Peer { wire, ack }, user, st)
+    (peer, user, st)
 }
