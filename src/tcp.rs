@@ -32,6 +32,7 @@ mod rtt;
 pub mod segment;
 mod send;
 pub mod seq;
+mod sizing;
 #[cfg(test)]
 mod solo;
 mod syn_received;

@@ -21,6 +21,9 @@ pub(super) const DEFAULT_SND_MSS: u32 = 536;
 /// can take (RFC 1122 §3.3.2: 576 octets); one octet of text a packet would let it make us work without end.
 pub(super) const MIN_SND_MSS: u32 = 48;
 
+/// A path of 1 Gbit/s and 100 ms holds 12.5 MB; a third more lets the window grow past that.
+const MAX_BUFF_BYTES: usize = 16 << 20;
+
 /// Whether small segments wait while others are outstanding (RFC 9293 §3.7.4, MUST-17).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Nagle {
@@ -73,8 +76,13 @@ pub enum Setting {
 pub struct Config {
     /// Octets of received text kept for the user, 1 to 900 MiB; more than 65,535 octets need window scaling (RFC 7323 §2).
     pub rcv_buff_bytes: usize,
+    /// What `rcv_buff_bytes` grows to at most, when the path and the user turn out to be faster than that allows; at most 2³⁰ − 1 MiB.
+    /// No more than `rcv_buff_bytes` means that it does not grow.
+    pub rcv_buff_max_bytes: usize,
     /// Octets of text taken from the user before it has to wait; what is acknowledged makes room.
     pub snd_buff_bytes: usize,
+    /// What `snd_buff_bytes` grows to at most, while the congestion window is larger than half of it.
+    pub snd_buff_max_bytes: usize,
     /// Nagle's algorithm (RFC 9293 §3.7.4).
     pub nagle: Nagle,
     /// The congestion control algorithm (RFC 9293 §3.8.2, MAY-18).
@@ -123,7 +131,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             rcv_buff_bytes: 256 * 1024,
+            rcv_buff_max_bytes: MAX_BUFF_BYTES,
             snd_buff_bytes: 256 * 1024,
+            snd_buff_max_bytes: MAX_BUFF_BYTES,
             nagle: Nagle::On,
             congestion: CongestionControl::Cubic,
             timestamps: Timestamps::On,

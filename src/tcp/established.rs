@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn back_pressure_begins_when_the_buffer_is_full() {
-        let mut tcp = ENDS.established(Config { snd_buff_bytes: 10, ..Config::default() });
+        let mut tcp = ENDS.established(Config { snd_buff_bytes: 10, snd_buff_max_bytes: 10, ..Config::default() });
         tcp.send(&[0; 9], NOW);
         assert!(tcp.can_send());
         tcp.send(&[0; 100], NOW);

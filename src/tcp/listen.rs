@@ -48,7 +48,7 @@ impl TcpClosed {
 
     /// Active OPEN (RFC 9293 §3.10.1): <SEQ=ISS><CTL=SYN>.
     pub fn connect(self, local: SocketAddrV4, remote: SocketAddrV4, iss: SeqNum, now: Instant) -> (Tcp<SynSent>, Syn) {
-        let scale = Scale::of(self.config.rcv_buff_bytes);
+        let scale = Scale::growing(self.config.rcv_buff_bytes, self.config.rcv_buff_max_bytes);
         let options =
             Options { mss: Some(self.config.rcv_mss()), window_scale: Some(scale.shift), ..Options::default() };
         let tcb = Tcb::new(local, remote, self.config, iss, now);
@@ -213,7 +213,8 @@ mod tests {
     #[test]
     fn window_scale_is_only_answered_and_never_applied_to_the_syn_ack() {
         let (_, syn_ack) = answered(Options { window_scale: Some(0), ..Options::default() });
-        assert_eq!((syn_ack.options.window_scale, syn_ack.wnd), (Some(3), u16::MAX));
+        // For 16 MiB, which the buffer may grow to.
+        assert_eq!((syn_ack.options.window_scale, syn_ack.wnd), (Some(9), u16::MAX));
         assert_eq!(answered(Options::default()).1.options.window_scale, None);
     }
 

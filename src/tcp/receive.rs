@@ -51,8 +51,8 @@ pub(super) struct Receiver {
     announced: Announced,
     /// Text for the user, and behind it what came out of order; none before the first text, for a SYN should cost little.
     ring: Option<RingBuffer<'static, u8>>,
-    /// Octets of `ring`.
-    storage_bytes: usize,
+    /// Shift count, and the octets of `ring`.
+    scale: Scale,
     /// Which octets from RCV.NXT on are there; at most 32 ranges, text for a further one is dropped and comes again.
     // Here go the SACK blocks to report (RFC 2018 §4): these ranges, the latest first.
     assembler: Assembler,
@@ -64,7 +64,6 @@ pub(super) struct Receiver {
     delayed_ack: Duration,
     /// RCV.UP.
     rcv_up: RcvUp,
-    // Here goes the buffer's growth by need.
 }
 
 /// What a receiver has to know from the start.
@@ -105,7 +104,7 @@ impl Receiver {
             rcv_nxt,
             announced: Announced::new(rcv_nxt, buff_bytes, scale, mss),
             ring: None,
-            storage_bytes: scale.storage_bytes,
+            scale,
             assembler: Assembler::new(),
             stream: PeerStream::Open,
             rcv_up: RcvUp::default(),
@@ -261,7 +260,7 @@ impl Receiver {
         let Ok(complete) = self.assembler.add_then_remove_front(at, text.len()) else {
             return;
         };
-        let storage_bytes = self.storage_bytes;
+        let storage_bytes = self.scale.storage_bytes;
         let ring = self.ring.get_or_insert_with(|| RingBuffer::new(vec![0; storage_bytes]));
         let written = ring.write_unallocated(at, text);
         assert!(written == text.len(), "trimmed text fits: {written} of {} octets did", text.len());
@@ -271,11 +270,11 @@ impl Receiver {
 
     /// Takes text that came with the SYN and has to wait for the handshake (RFC 9293 §3.10.7.2): RCV.NXT stays.
     pub(super) fn hold_early_text(&mut self, text: &[u8]) {
-        let text = text.get(..self.storage_bytes).unwrap_or(text);
+        let text = text.get(..self.scale.storage_bytes).unwrap_or(text);
         if text.is_empty() || self.assembler.add(0, text.len()).is_err() {
             return;
         }
-        let mut ring = RingBuffer::new(vec![0; self.storage_bytes]);
+        let mut ring = RingBuffer::new(vec![0; self.scale.storage_bytes]);
         let written = ring.write_unallocated(0, text);
         assert!(written == text.len(), "early text fits: {written} of {} octets did", text.len());
         self.ring = Some(ring);
@@ -356,9 +355,49 @@ impl Receiver {
     }
 
     /// The first octet that the user has not received.
-    fn unread_seq(&self) -> SeqNum {
+    pub(super) fn unread_seq(&self) -> SeqNum {
         let end = if self.is_finished() { self.rcv_nxt - 1 } else { self.rcv_nxt };
         end - self.unread()
+    }
+
+    /// RCV.BUFF.
+    pub(super) fn buff_bytes(&self) -> usize {
+        usize::try_from(self.announced.buff()).unwrap_or(usize::MAX)
+    }
+
+    /// RCV.BUFF is larger from now on; what is there moves to larger storage.
+    pub(super) fn grow(&mut self, buff_bytes: usize) {
+        let scale = self.scale.grown(buff_bytes);
+        if scale.storage_bytes <= self.scale.storage_bytes {
+            return;
+        }
+        self.scale = scale;
+        self.announced.grow(buff_bytes, scale.storage_bytes);
+        if let Some(old) = self.ring.take() {
+            self.ring = Some(self.moved(old));
+        }
+    }
+
+    /// Storage of the present size with everything from `old` in it: what the user can have, and what lies behind a gap.
+    fn moved(&self, mut old: RingBuffer<'static, u8>) -> RingBuffer<'static, u8> {
+        let mut ring = RingBuffer::new(vec![0; self.scale.storage_bytes]);
+        while !old.is_empty() {
+            let all = old.len();
+            let text = old.dequeue_many(all);
+            let moved = ring.enqueue_slice(text);
+            assert!(moved == text.len(), "a larger ring takes the text of a smaller one: {moved} of {}", text.len());
+        }
+        for (left, right) in self.assembler.iter_data() {
+            let mut at = left;
+            while at < right {
+                // One piece, or two around the end of the old ring, whose front is where the text that was taken out ended.
+                let text = old.get_unallocated(at, right - at);
+                let moved = ring.write_unallocated(at, text);
+                assert!(moved > 0 && moved == text.len(), "a larger ring takes what lies behind a gap: {moved}");
+                at += moved;
+            }
+        }
+        ring
     }
 
     /// Gives the storage back: nobody reads any more.
@@ -535,6 +574,30 @@ mod tests {
             assert_eq!(rcv.deliver(100), text, "round {round}");
             sent += 7;
             rcv.acknowledge();
+        }
+    }
+
+    #[test]
+    fn storage_that_grows_keeps_what_the_user_can_have_and_what_lies_behind_gaps() {
+        for irs in BASES {
+            for read in [0, 5, 7, 9] {
+                let mut rcv = receiver(irs, 10);
+                rcv.arrives(segment(irs, 0, b"abcdefghi", Control::NONE));
+                let mut text = rcv.deliver(read);
+                rcv.acknowledge();
+                // Around the end of the ring, as far as it goes.
+                let at = u32::try_from(read).unwrap();
+                rcv.arrives(segment(irs, at + 9, b"z", Control::NONE));
+                rcv.grow(100);
+                assert_eq!((rcv.buff_bytes(), rcv.unread_seq()), (100, irs + 1 + at));
+                rcv.acknowledge();
+                assert!(rcv.rcv_wnd() >= 90, "{}", rcv.rcv_wnd());
+                rcv.arrives(segment(irs, 9, &b"jklmnopqr"[..read], Control::NONE));
+                rcv.arrives(segment(irs, at + 10, &[b'!'; 80], Control::NONE));
+                text.extend(rcv.deliver(1000));
+                let expected = [b"abcdefghi", &b"jklmnopqr"[..read], b"z", &[b'!'; 80]].concat();
+                assert_eq!(text, expected, "{read}");
+            }
         }
     }
 

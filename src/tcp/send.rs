@@ -118,8 +118,10 @@ pub(super) struct Sender {
     handshake: Handshake,
     /// Nagle's algorithm.
     nagle: Nagle,
-    /// SND.BUFF.
+    /// SND.BUFF, as it is at least.
     buff_bytes: usize,
+    /// SND.BUFF, as it is at most.
+    buff_max_bytes: usize,
     /// The override timeout.
     override_timeout: Duration,
     /// R2 of text and FIN.
@@ -173,6 +175,7 @@ impl Sender {
             handshake: Handshake::AtOnce,
             nagle: config.nagle,
             buff_bytes: config.snd_buff_bytes,
+            buff_max_bytes: config.snd_buff_max_bytes,
             override_timeout: config.override_timeout,
             user_timeout: config.user_timeout,
         };
@@ -314,6 +317,11 @@ impl Sender {
         self.rtt.rto()
     }
 
+    /// SRTT.
+    pub(super) fn srtt(&self) -> Duration {
+        self.rtt.srtt()
+    }
+
     /// CWND and SSTHRESH.
     pub(super) const fn congestion(&self) -> &Congestion {
         &self.congestion
@@ -326,7 +334,9 @@ impl Sender {
 
     /// Whether the user may give more.
     pub(super) fn has_room(&self) -> bool {
-        self.text.len() < self.buff_bytes
+        // What is outstanding stays in the buffer for a round trip: it must hold as much again for the next one.
+        let needed = usize::try_from(self.congestion.cwnd()).unwrap_or(usize::MAX).saturating_mul(2);
+        self.text.len() < needed.min(self.buff_max_bytes).max(self.buff_bytes)
     }
 
     /// The SEQ of a segment without text: SND.NXT (RFC 9293 §3.10.7.4).
@@ -630,6 +640,10 @@ impl Sender {
         let acked = seg_ack.distance_from(self.snd_una);
         let text = usize::try_from(seg_ack.distance_from(self.text_seq())).unwrap_or(usize::MAX);
         self.text.drain(..text.min(self.text.len()));
+        if self.text.is_empty() && self.text.capacity() > self.buff_bytes.saturating_mul(2) {
+            // A connection that falls idle keeps no more than it began with.
+            self.text = VecDeque::new();
+        }
         self.rtt.acknowledged(seg_ack, now);
         self.snd_una = seg_ack;
         self.snd_up.acknowledged(seg_ack);

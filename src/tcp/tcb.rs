@@ -16,6 +16,7 @@ use super::receive::{Receiver, ReceiverConfig};
 use super::segment::{Control, Options, Segment};
 use super::send::{Ending, Outgoing, Sender};
 use super::seq::SeqNum;
+use super::sizing::Sizing;
 use super::throttle::Throttle;
 use super::timers::earlier;
 use super::timestamps::Stamping;
@@ -55,6 +56,8 @@ pub struct Tcb {
     pub(super) snd: Sender,
     /// The receiving side.
     pub(super) rcv: Receiver,
+    /// How large the receive buffer has to be.
+    sizing: Sizing,
     /// The timestamps.
     pub(super) stamps: Stamping,
     /// The limit of challenge ACKs.
@@ -88,6 +91,7 @@ impl Tcb {
         // RCV.NXT and IRS mean nothing before the peer's SYN.
         let rcv = Receiver::new(SeqNum::default(), receiver_config(&config, snd.mss(), None));
         let stamps = Stamping::new(&config, local, remote, now);
+        let sizing = Sizing::new(config.rcv_buff_bytes);
         let heartbeat = Heartbeat::new(config.keep_alive, now);
         let path_mtu = PathMtu::new(config.snd_mss(None));
         let ecn = Notification::new(config.ecn);
@@ -97,6 +101,7 @@ impl Tcb {
             config,
             snd,
             rcv,
+            sizing,
             stamps,
             throttle: Throttle::new(now),
             heartbeat,
@@ -115,6 +120,7 @@ impl Tcb {
         self.path_mtu = PathMtu::new(self.config.snd_mss(syn.options.mss));
         let config = receiver_config(&self.config, self.snd.mss(), syn.options.window_scale);
         self.rcv = Receiver::new(syn.seq, config);
+        self.sizing = Sizing::new(self.config.rcv_buff_max_bytes.min(config.scale.largest()));
         // RFC 7323 §2.2: the option only answers the option.
         let window_scale = syn.options.window_scale.map(|_| config.scale.shift);
         Options { mss: Some(self.config.rcv_mss()), window_scale, ..Options::default() }
@@ -136,6 +142,15 @@ impl Tcb {
         self.note_acknowledged(now);
         self.note_congestion(&segment);
         self.rcv.take(segment, trim, now);
+        self.size_buffer(now);
+    }
+
+    /// Lets the receive buffer grow, if the user receives faster than it allows.
+    fn size_buffer(&mut self, now: Instant) {
+        let wanted = self.sizing.wanted(self.rcv.unread_seq(), self.rcv.buff_bytes(), self.snd.srtt(), now);
+        if let Some(buff_bytes) = wanted {
+            self.rcv.grow(buff_bytes);
+        }
     }
 
     /// Takes the urgent pointer of an acceptable segment that began at `seg_seq` (RFC 9293 §3.10.7.4, sixth).
@@ -281,6 +296,6 @@ pub(super) fn refusal_of(segment: &Segment) -> Rst {
 fn receiver_config(config: &Config, mss: u32, window_scale: Option<u8>) -> ReceiverConfig {
     let buff_bytes = config.rcv_buff_bytes;
     let unscaled = Scale { shift: 0, storage_bytes: buff_bytes };
-    let scale = window_scale.map_or(unscaled, |_| Scale::of(buff_bytes));
+    let scale = window_scale.map_or(unscaled, |_| Scale::growing(buff_bytes, config.rcv_buff_max_bytes));
     ReceiverConfig { buff_bytes, scale, mss, delayed_ack: config.delayed_ack }
 }

@@ -55,6 +55,34 @@ impl Scale {
         }
         scale
     }
+
+    /// The scale for a buffer of this size that may grow up to `limit_bytes`: the shift count cannot be changed after the SYN.
+    ///
+    /// A unit that is coarse beside the buffer could not be announced, so the limit of a tiny buffer is what sixteen units a buffer
+    /// reach.
+    pub(super) fn growing(buff_bytes: usize, limit_bytes: usize) -> Self {
+        let mut shift = Self::of(limit_bytes.max(buff_bytes)).shift;
+        let smallest = Self::of(buff_bytes).shift;
+        while shift > smallest && 16 << shift > buff_bytes {
+            shift -= 1;
+        }
+        Self { shift, storage_bytes: Self::storage_bytes(buff_bytes, shift) }
+    }
+
+    /// The octets of storage that a buffer needs.
+    const fn storage_bytes(buff_bytes: usize, shift: u8) -> usize {
+        if shift == 0 { buff_bytes } else { buff_bytes + (ROUNDINGS << shift) }
+    }
+
+    /// The largest window that can be announced.
+    pub(super) const fn largest(self) -> usize {
+        (u16::MAX as usize) << self.shift
+    }
+
+    /// The same for a buffer that has grown.
+    pub(super) const fn grown(self, buff_bytes: usize) -> Self {
+        Self { shift: self.shift, storage_bytes: Self::storage_bytes(buff_bytes, self.shift) }
+    }
 }
 
 /// The right edge of the window: what has been announced, and what is worth announcing.
@@ -69,7 +97,10 @@ pub(super) struct Announced {
     buff: u32,
     /// The octets that can be kept, roundings included.
     storage: u32,
-    /// Moving the right edge by less is not worthwhile (RFC 9293 §3.8.6.2.2, MUST-39): min(Fr * RCV.BUFF, Eff.snd.MSS), Fr = 1/2.
+    /// Eff.snd.MSS.
+    mss: u32,
+    /// Moving the right edge by less is not worthwhile (RFC 9293 §3.8.6.2.2, MUST-39): min(Fr * RCV.BUFF, Eff.snd.MSS), Fr = 1/2; and
+    /// less than a unit cannot be told.
     threshold: u32,
 }
 
@@ -78,7 +109,20 @@ impl Announced {
     pub(super) fn new(rcv_nxt: SeqNum, buff_bytes: usize, scale: Scale, mss: u32) -> Self {
         let buff = in_window_units(buff_bytes);
         let storage = in_window_units(scale.storage_bytes).max(buff);
-        Self { right: rcv_nxt, shift: scale.shift, buff, storage, threshold: mss.min(buff / 2).max(1) }
+        let threshold = mss.min(buff / 2).max(1 << scale.shift);
+        Self { right: rcv_nxt, shift: scale.shift, buff, storage, mss, threshold }
+    }
+
+    /// RCV.BUFF is larger from now on.
+    pub(super) fn grow(&mut self, buff_bytes: usize, storage_bytes: usize) {
+        self.buff = self.buff.max(in_window_units(buff_bytes));
+        self.storage = self.storage.max(in_window_units(storage_bytes)).max(self.buff);
+        self.threshold = self.mss.min(self.buff / 2).max(1 << self.shift);
+    }
+
+    /// RCV.BUFF.
+    pub(super) const fn buff(&self) -> u32 {
+        self.buff
     }
 
     /// The right edge.
@@ -176,6 +220,38 @@ mod tests {
         assert_eq!(Scale::of(65_536).shift, 1);
         assert_eq!(Scale::of(256 * 1024), Scale { shift: 3, storage_bytes: 256 * 1024 + 8 * 4096 });
         assert_eq!(Scale::of(usize::MAX / 2).shift, MAX_SHIFT);
+    }
+
+    #[test]
+    fn scale_of_a_buffer_that_grows_is_that_of_its_limit() {
+        assert_eq!(Scale::growing(256 * 1024, 16 << 20).shift, Scale::of(16 << 20).shift);
+        assert_eq!(Scale::growing(256 * 1024, 256 * 1024), Scale::of(256 * 1024));
+        assert_eq!(Scale::growing(256 * 1024, 1), Scale::of(256 * 1024));
+        assert_eq!(Scale::growing(1, 1 << 30), Scale::of(1));
+        // 16 units of 4 octets are 64, of 8 octets 128.
+        assert_eq!(Scale::growing(127, 1 << 30).shift, 2);
+        assert_eq!(Scale::growing(128, 1 << 30).shift, 3);
+        assert_eq!(Scale::growing(1 << 30, 1 << 30), Scale::of(1 << 30));
+    }
+
+    #[test]
+    fn grown_buffer_is_announced_in_full_and_the_edge_never_moves_left() {
+        let scale = Scale::growing(10_000, 1 << 20);
+        let mut rcv_nxt = SeqNum::new(u32::MAX - 100);
+        let mut announced = Announced::new(rcv_nxt, 10_000, scale, 1000);
+        announced.announce_unscaled(rcv_nxt);
+        rcv_nxt = rcv_nxt + 3000;
+        announced.announce(rcv_nxt, 3000);
+        let before = announced.right();
+        let grown = scale.grown(100_000);
+        announced.grow(100_000, grown.storage_bytes);
+        let field = announced.announce(rcv_nxt, 3000);
+        assert!(announced.right().is_after(before));
+        let wnd = u32::from(field) << scale.shift;
+        assert!((97_000 - (1 << scale.shift)..=97_000).contains(&wnd), "{wnd}");
+        // Smaller again is not possible.
+        announced.grow(1, 1);
+        assert_eq!(announced.buff(), 100_000);
     }
 
     /// Announces after every `step` octets that arrive and are not read; returns the furthest that the edge moved back on the wire.

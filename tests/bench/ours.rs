@@ -38,7 +38,13 @@ pub(crate) struct OurHost {
 
 impl Ours {
     fn config(&self) -> Config {
-        Config { rcv_buff_bytes: self.buffer, snd_buff_bytes: self.buffer, ..Config::default() }
+        Config {
+            rcv_buff_bytes: self.buffer,
+            rcv_buff_max_bytes: self.buffer,
+            snd_buff_bytes: self.buffer,
+            snd_buff_max_bytes: self.buffer,
+            ..Config::default()
+        }
     }
 }
 

@@ -35,7 +35,13 @@ pub(crate) struct Path {
 
 impl Path {
     fn new(buff_bytes: usize, loss: u64) -> Self {
-        let config = Config { rcv_buff_bytes: buff_bytes, snd_buff_bytes: buff_bytes, ..Config::default() };
+        let config = Config {
+            rcv_buff_bytes: buff_bytes,
+            rcv_buff_max_bytes: buff_bytes,
+            snd_buff_bytes: buff_bytes,
+            snd_buff_max_bytes: buff_bytes,
+            ..Config::default()
+        };
         Self { config, loss, reordering: 0, seconds: 120 }
     }
 

@@ -195,9 +195,14 @@ impl Host {
         };
         assert!(status.snd_una.is_at_or_before(status.snd_nxt), "SND.UNA =< SND.NXT: {status:?}");
         assert!(status.cwnd > 0 && status.cwnd <= 1 << 30, "CWND is bounded: {status:?}");
-        let slack = 4096 * 16;
-        assert!(status.rcv_buffered_bytes <= self.config.rcv_buff_bytes + slack, "receive buffer: {status:?}");
-        assert!(status.snd_buffered_bytes <= self.config.snd_buff_bytes + self.user.piece, "send buffer: {status:?}");
+        let Config { rcv_buff_bytes, rcv_buff_max_bytes, snd_buff_bytes, snd_buff_max_bytes, .. } = self.config;
+        let slack = 4096 << self.shift;
+        assert!(
+            status.rcv_buffered_bytes <= rcv_buff_bytes.max(rcv_buff_max_bytes) + slack,
+            "receive buffer: {status:?}"
+        );
+        let most = snd_buff_bytes.max(snd_buff_max_bytes) + self.user.piece;
+        assert!(status.snd_buffered_bytes <= most, "send buffer: {status:?}");
         if let Some(last) = &self.last
             && last.state != "SYN-SENT"
         {

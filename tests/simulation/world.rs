@@ -54,7 +54,9 @@ pub(crate) fn run(seed: u64, trace: bool) -> Summary {
 fn config(random: &mut Random) -> Config {
     let mut config = Config {
         rcv_buff_bytes: *random.pick(&[1, 100, 1500, 5000, 40_000, 65_535, 65_536, 262_144, 262_144]),
+        rcv_buff_max_bytes: *random.pick(&[1, 10_000, 100_000, 262_144, 16 << 20]),
         snd_buff_bytes: *random.pick(&[1, 1000, 20_000, 262_144]),
+        snd_buff_max_bytes: *random.pick(&[1, 100_000, 16 << 20]),
         nagle: *random.pick(&[Nagle::On, Nagle::Off]),
         congestion: *random.pick(&[CongestionControl::Cubic, CongestionControl::NewReno]),
         mtu_bytes: *random.pick(&[68, 296, 576, 1500, 1500, 1500, 9000]),
