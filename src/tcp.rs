@@ -203,6 +203,7 @@ impl<S: State> Tcp<S> {
     /// The ACK owed for a segment that is not acceptable (`Answer::Ack`); it counts against the throttle of RFC 5961 §7.
     pub fn challenge(&mut self, segment: &Segment, now: Instant) -> Ack {
         self.tcb.count_challenge(segment, now);
+        self.tcb.take_repeated_stamp(segment, now);
         self.state.challenged(&self.tcb, segment, now);
         // Here goes D-SACK (RFC 2883).
         self.tcb.challenge_ack(now)

@@ -180,6 +180,30 @@ fn text_that_overlaps_what_is_there_counts_from_where_it_began() {
 }
 
 #[test]
+fn text_that_comes_again_is_echoed_by_its_own_timestamp() {
+    let mut tcp = established();
+    take(&mut tcp, segment(Control::ACK, 1, Some(10), b"text"), at(10));
+    assert_eq!(stamp(tcp.transmit(at(10)).segment()).tsecr, 10);
+    let again = segment(Control::ACK, 1, Some(1000), b"text");
+    assert_eq!(refused(&tcp, again.clone(), at(1000)), Answer::Ack);
+    assert_eq!(stamp(tcp.challenge(&again, at(1000)).segment()).tsecr, 1000);
+    // But not what only somebody who guesses would send: too old, not yet there, or with an acknowledgement of nothing.
+    let buff = u32::try_from(Config::default().rcv_buff_bytes).unwrap();
+    let guess = |seq: u32| segment(Control::ACK, seq, Some(5000), b"text");
+    for guess in [
+        guess(4_u32.wrapping_sub(buff)),
+        guess(5 + buff),
+        guess(1 << 31),
+        Segment { ack: ISS + 2, ..guess(1) },
+        segment(Control::SYN, 1, Some(5000), b"tex"),
+        segment(Control::ACK, 1, Some(5000), b""),
+    ] {
+        assert_eq!(stamp(tcp.challenge(&guess, at(1000)).segment()).tsecr, 1000, "{guess:?}");
+    }
+    assert_eq!(stamp(tcp.challenge(&guess(5_u32.wrapping_sub(buff)), at(1000)).segment()).tsecr, 5000, "the twin");
+}
+
+#[test]
 fn echo_of_a_retransmission_ends_the_backing_off() {
     let mut tcp = established();
     tcp.send(b"text", at(0));

@@ -19,7 +19,7 @@ use super::seq::SeqNum;
 use super::sizing::Sizing;
 use super::throttle::Throttle;
 use super::timers::earlier;
-use super::timestamps::Stamping;
+use super::timestamps::{Stamp, Stamping};
 use super::verdict::Judged;
 use super::window::Scale;
 use crate::smol_channel::{Ack, FinAck, Rst};
@@ -166,6 +166,24 @@ impl Tcb {
             self.snd.echoed(age, segment.ack);
         }
         self.stamps.take(segment.options.timestamp, seg_seq, now);
+    }
+
+    /// Takes the timestamps of text that came again, because our ACK was lost: the peer is to measure its retransmission, and not how
+    /// long it waited before (RFC 7323 §4.3 (2)).
+    ///
+    /// Only of what may well have been sent within the last window: any number at or before Last.ACK.sent would let somebody who sees
+    /// nothing of the connection put TS.Recent ahead of the peer's clock.
+    pub(super) fn take_repeated_stamp(&mut self, segment: &Segment, now: Instant) {
+        let (rcv_nxt, buff) = (self.rcv.rcv_nxt(), self.rcv.buff_bytes());
+        let buff = u32::try_from(buff).unwrap_or(u32::MAX);
+        let is_text =
+            segment.control.ack() && !segment.control.syn() && !segment.control.rst() && segment.seg_len() > 0;
+        let is_repeated = segment.seq.is_in_window(rcv_nxt - buff, buff) && segment.end().is_at_or_before(rcv_nxt);
+        let is_from_the_peer =
+            self.snd.is_ack_acceptable(segment.ack) && self.stamps.inspect(segment, now) == Stamp::Fine;
+        if is_text && is_repeated && is_from_the_peer {
+            self.stamps.take(segment.options.timestamp, segment.seq, now);
+        }
     }
 
     /// What is due while our SYN is not acknowledged, or when something will be.

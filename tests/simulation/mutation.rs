@@ -128,7 +128,7 @@ impl Target {
             _ => 9000,
         };
         let timestamp = Timestamp { tsval: value(), tsecr: value() };
-        self.random.per_mille(if control.syn() { 300 } else { 950 }).then_some(timestamp)
+        self.random.per_mille(if control.syn() { 150 } else { 950 }).then_some(timestamp)
     }
 
     /// A segment arrives, through the wire's format; sometimes its octets are changed first, behind the checksum's back.
