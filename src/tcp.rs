@@ -21,15 +21,21 @@ mod cubic;
 mod ecn;
 mod established;
 mod fin_wait;
+mod frto;
 pub mod icmp;
 pub mod isn;
 mod keep_alive;
 mod listen;
 mod path_mtu;
+mod prr;
+mod rack;
 mod receive;
 mod recovery;
+mod report;
 mod rtt;
+pub mod sack;
 pub mod segment;
+mod selective;
 mod send;
 pub mod seq;
 mod sizing;
@@ -44,6 +50,7 @@ mod throttle;
 mod time_wait;
 mod timers;
 mod timestamps;
+mod tlp;
 mod urgent;
 mod user_timeout;
 mod verdict;
@@ -52,7 +59,7 @@ mod window;
 pub use advice::{Advice, ErrorReports};
 pub use carriage::{Carriage, DiffServ, Ecn, Fragmentation, Path, Ttl};
 pub use closing::{Closing, ClosingDue, ClosingVerdict, LastAck, SendsFin, Unread};
-pub use config::{Config, CongestionControl, Nagle, Setting, Timestamps};
+pub use config::{Config, CongestionControl, Nagle, Sack, Setting, Timestamps};
 pub use ecn::EcnUse;
 pub use established::{CloseWait, Due, Established, EstablishedVerdict, Open, Transfers};
 pub use fin_wait::{FinWait1, FinWait1Verdict, FinWait2, FinWait2Due, FinWait2Verdict};
@@ -205,7 +212,7 @@ impl<S: State> Tcp<S> {
         self.tcb.count_challenge(segment, now);
         self.tcb.take_repeated_stamp(segment, now);
         self.state.challenged(&self.tcb, segment, now);
-        // Here goes D-SACK (RFC 2883).
+        self.tcb.rcv.note_old_text(segment);
         self.tcb.challenge_ack(now)
     }
 

@@ -7,6 +7,7 @@ use super::carriage::{Carriage, DiffServ, Ttl};
 use super::ecn::EcnUse;
 use super::isn::IsnSecret;
 use super::keep_alive::KeepAlive;
+use super::segment::Options;
 use super::user_timeout::UserTimeout;
 
 /// Octets of the IPv4 and the TCP header without options: what an MTU has to hold besides text.
@@ -71,6 +72,16 @@ pub enum Setting {
     ErrorReports(ErrorReports),
 }
 
+/// Whether selective acknowledgements are used if the peer agrees (RFC 2018).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Sack {
+    /// They are, and losses are recovered with them (RFC 6675, RFC 8985).
+    #[default]
+    On,
+    /// They are not; losses are recovered as RFC 6582 says.
+    Off,
+}
+
 /// The parameters of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -92,6 +103,8 @@ pub struct Config {
     /// What the offsets of the timestamp clocks are hashed with (RFC 7323 §7.1); it may be the one of the ISNs. Who knows it can tell
     /// how long the program has been running.
     pub timestamp_secret: IsnSecret,
+    /// Selective acknowledgement (RFC 2018).
+    pub sack: Sack,
     /// Octets of the largest IPv4 packet that the device carries, 68 to 65,535 (RFC 791); the MSS option says 40 less (MUST-67).
     pub mtu_bytes: usize,
     /// How long unacknowledged text is retransmitted before the connection is given up: R2, at least 100 s (RFC 9293 §3.8.3,
@@ -138,6 +151,7 @@ impl Default for Config {
             congestion: CongestionControl::Cubic,
             timestamps: Timestamps::On,
             timestamp_secret: IsnSecret([0; 16]),
+            sack: Sack::On,
             mtu_bytes: 1500,
             user_timeout: UserTimeout::After(Duration::from_secs(300)),
             ecn: EcnUse::Accept,
@@ -173,6 +187,11 @@ impl Config {
     #[must_use]
     pub fn rcv_mss(&self) -> u16 {
         u16::try_from(self.mtu_bytes.saturating_sub(FIXED_HEADERS_BYTES)).unwrap_or(u16::MAX)
+    }
+
+    /// Whether selective acknowledgements are used with a peer whose SYN had these options (RFC 2018 §2).
+    pub(super) const fn sack_with(&self, options: &Options) -> Sack {
+        if options.sack_permitted { self.sack } else { Sack::Off }
     }
 
     /// Eff.snd.MSS for a peer that named `mss` (RFC 9293 §3.7.1, MUST-16), before what options take.

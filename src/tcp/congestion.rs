@@ -179,6 +179,11 @@ impl Congestion {
     /// RFC 3168 §6.1.2: packets were marked; as after a loss, but nothing has to be sent again.
     pub(super) fn experienced(&mut self, flight: u32) {
         self.enter_recovery(flight);
+        self.deflate();
+    }
+
+    /// RFC 6675 §5 (4.2): in recovery with selective acknowledgements the window is SSTHRESH, and never inflated.
+    pub(super) const fn deflate(&mut self) {
         self.cwnd = self.ssthresh;
     }
 

@@ -7,7 +7,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use smoltcp::time::Instant;
 
 use super::Tcp;
-use super::config::Config;
+use super::config::{Config, Sack};
 use super::segment::{Control, Options, Segment};
 use super::seq::SeqNum;
 use super::syn_received::{Origin, SynReceived};
@@ -49,8 +49,13 @@ impl TcpClosed {
     /// Active OPEN (RFC 9293 §3.10.1): <SEQ=ISS><CTL=SYN>.
     pub fn connect(self, local: SocketAddrV4, remote: SocketAddrV4, iss: SeqNum, now: Instant) -> (Tcp<SynSent>, Syn) {
         let scale = Scale::growing(self.config.rcv_buff_bytes, self.config.rcv_buff_max_bytes);
-        let options =
-            Options { mss: Some(self.config.rcv_mss()), window_scale: Some(scale.shift), ..Options::default() };
+        let options = Options {
+            mss: Some(self.config.rcv_mss()),
+            window_scale: Some(scale.shift),
+            // RFC 2018 §2.
+            sack_permitted: self.config.sack == Sack::On,
+            ..Options::default()
+        };
         let tcb = Tcb::new(local, remote, self.config, iss, now);
         let mut tcp = Tcp::new(tcb, SynSent { options });
         let syn = tcp.syn(now);

@@ -5,6 +5,9 @@ use core::fmt;
 use smoltcp::storage::{Assembler, RingBuffer};
 use smoltcp::time::{Duration, Instant};
 
+use super::config::Sack;
+use super::report::Report;
+use super::sack::{Block, Blocks};
 use super::segment::{Control, Segment};
 use super::seq::SeqNum;
 use super::urgent::RcvUp;
@@ -37,8 +40,8 @@ enum Owed {
 pub(super) enum Trim {
     /// It was.
     Whole,
-    /// What lay outside of the window was cut off.
-    Cut,
+    /// What lay outside of the window was cut off; of that, what had arrived before.
+    Cut(Option<Block>),
 }
 
 /// The receive sequence space and what has arrived in it.
@@ -54,8 +57,9 @@ pub(super) struct Receiver {
     /// Shift count, and the octets of `ring`.
     scale: Scale,
     /// Which octets from RCV.NXT on are there; at most 32 ranges, text for a further one is dropped and comes again.
-    // Here go the SACK blocks to report (RFC 2018 §4): these ranges, the latest first.
     assembler: Assembler,
+    /// What is told of them, if the peer permits it (RFC 2018).
+    report: Option<Report>,
     /// Whether and where it ends.
     stream: PeerStream,
     /// The ACK owed.
@@ -77,6 +81,8 @@ pub(super) struct ReceiverConfig {
     pub(super) mss: u32,
     /// How long an ACK may wait.
     pub(super) delayed_ack: Duration,
+    /// Whether selective acknowledgements are sent.
+    pub(super) sack: Sack,
 }
 
 impl fmt::Debug for Receiver {
@@ -97,7 +103,7 @@ impl fmt::Debug for Receiver {
 impl Receiver {
     /// Expects the text after a SYN with the number `irs`.
     pub(super) fn new(irs: SeqNum, config: ReceiverConfig) -> Self {
-        let ReceiverConfig { buff_bytes, scale, mss, delayed_ack } = config;
+        let ReceiverConfig { buff_bytes, scale, mss, delayed_ack, sack } = config;
         let rcv_nxt = irs + 1;
         Self {
             irs,
@@ -106,6 +112,7 @@ impl Receiver {
             ring: None,
             scale,
             assembler: Assembler::new(),
+            report: (sack == Sack::On).then(Report::default),
             stream: PeerStream::Open,
             rcv_up: RcvUp::default(),
             owed: Owed::Nothing,
@@ -156,13 +163,34 @@ impl Receiver {
             limit = limit.earlier_of(fin + 1);
         }
         let before = segment.seg_len();
+        let old = self.old_text(segment);
         self.cut_left(segment);
         cut_right(segment, limit);
         if let PeerStream::EndsAt(fin) = self.stream {
             // What claims to be text where the FIN is, is none.
             cut_text(segment, fin);
         }
-        if segment.seg_len() == before { Trim::Whole } else { Trim::Cut }
+        if segment.seg_len() == before { Trim::Whole } else { Trim::Cut(old) }
+    }
+
+    /// The text of a segment that lies before RCV.NXT, if there is any.
+    fn old_text(&self, segment: &Segment) -> Option<Block> {
+        let right = (segment.seq + segment.text_len()).earlier_of(self.rcv_nxt);
+        let block = Block { left: segment.seq.later_of(self.irs + 1), right };
+        (!block.is_empty() && !segment.control.syn()).then_some(block)
+    }
+
+    /// Remembers to report text that a segment which is not acceptable brought again (RFC 2883 §4).
+    pub(super) fn note_old_text(&mut self, segment: &Segment) {
+        let old = self.old_text(segment);
+        self.note_duplicate(old);
+    }
+
+    /// Remembers to report what had arrived before.
+    fn note_duplicate(&mut self, duplicate: Option<Block>) {
+        if let (Some(report), Some(duplicate)) = (&mut self.report, duplicate) {
+            report.repeated(duplicate);
+        }
     }
 
     /// Cuts off what lies before RCV.NXT.
@@ -218,8 +246,11 @@ impl Receiver {
     /// Takes the text and the FIN of a trimmed segment; one that something was cut off is owed an ACK at once.
     pub(super) fn take(&mut self, mut segment: Segment, trim: Trim, now: Instant) {
         // Trimmed once more, should RCV.NXT have moved since the verdict.
-        if self.trim(&mut segment) == Trim::Cut || trim == Trim::Cut {
-            self.owed = Owed::Now;
+        for trim in [trim, self.trim(&mut segment)] {
+            if let Trim::Cut(old) = trim {
+                self.owed = Owed::Now;
+                self.note_duplicate(old);
+            }
         }
         if segment.payload.is_empty() && !segment.control.fin() {
             return;
@@ -257,6 +288,7 @@ impl Receiver {
             return;
         }
         let at = offset(seq, self.rcv_nxt);
+        self.note_duplicate(self.held_already(seq, text.len()));
         let Ok(complete) = self.assembler.add_then_remove_front(at, text.len()) else {
             return;
         };
@@ -266,6 +298,18 @@ impl Receiver {
         assert!(written == text.len(), "trimmed text fits: {written} of {} octets did", text.len());
         ring.enqueue_unallocated(complete);
         self.rcv_nxt = self.rcv_nxt + u32::try_from(complete).unwrap_or(0);
+        if let (Some(report), 1..) = (&mut self.report, at) {
+            report.arrived(seq, &held(&self.assembler, self.rcv_nxt));
+        }
+    }
+
+    /// The first part of this text that is kept already, out of order.
+    fn held_already(&self, seq: SeqNum, len: usize) -> Option<Block> {
+        let end = seq + u32::try_from(len).unwrap_or(0);
+        held(&self.assembler, self.rcv_nxt)
+            .into_iter()
+            .map(|block| Block { left: block.left.later_of(seq), right: block.right.earlier_of(end) })
+            .find(|block| !block.is_empty())
     }
 
     /// Takes text that came with the SYN and has to wait for the handshake (RFC 9293 §3.10.7.2): RCV.NXT stays.
@@ -433,9 +477,17 @@ impl Receiver {
         }
     }
 
-    /// SEG.ACK and SEG.WND of a segment that is being sent: every ACK owed is paid by it.
+    /// The SACK blocks of the next segment.
+    pub(super) fn report(&self) -> Blocks {
+        self.report.as_ref().map_or_else(Blocks::default, |report| report.blocks(&held(&self.assembler, self.rcv_nxt)))
+    }
+
+    /// SEG.ACK and SEG.WND of a segment that is being sent: every ACK owed is paid by it, and what there is to report is reported.
     pub(super) fn acknowledge(&mut self) -> (SeqNum, u16) {
         self.owed = Owed::Nothing;
+        if let Some(report) = &mut self.report {
+            report.reported();
+        }
         let unread = self.unread();
         (self.rcv_nxt, self.announced.announce(self.rcv_nxt, unread))
     }
@@ -445,6 +497,14 @@ impl Receiver {
         self.owed = Owed::Nothing;
         (self.rcv_nxt, self.announced.announce_unscaled(self.rcv_nxt))
     }
+}
+
+/// What is kept out of order.
+fn held(assembler: &Assembler, rcv_nxt: SeqNum) -> Vec<Block> {
+    let at = |offset| rcv_nxt + u32::try_from(offset).unwrap_or(0);
+    // Text right at RCV.NXT is in order and only waits for the handshake.
+    let ranges = assembler.iter_data().filter(|(left, _)| *left > 0);
+    ranges.map(|(left, right)| Block { left: at(left), right: at(right) }).collect()
 }
 
 /// How far `seq` lies past `rcv_nxt`, as an index.
@@ -480,7 +540,8 @@ mod tests {
     /// A receiver with a buffer of so many octets, announced in full.
     fn receiver(irs: SeqNum, buff_bytes: usize) -> Receiver {
         let scale = Scale { shift: 0, storage_bytes: buff_bytes };
-        let mut rcv = Receiver::new(irs, ReceiverConfig { buff_bytes, scale, mss: 10, delayed_ack: DELAY });
+        let mut rcv =
+            Receiver::new(irs, ReceiverConfig { buff_bytes, scale, mss: 10, delayed_ack: DELAY, sack: Sack::Off });
         rcv.acknowledge_syn();
         rcv
     }
@@ -499,7 +560,7 @@ mod tests {
 
     /// What is left of a segment: offset, text and FIN.
     fn trimmed(rcv: &Receiver, mut segment: Segment) -> (u32, Vec<u8>, bool, Trim) {
-        let trim = rcv.trim(&mut segment);
+        let trim = if rcv.trim(&mut segment) == Trim::Whole { Trim::Whole } else { Trim::Cut(None) };
         (segment.seq.distance_from(rcv.irs + 1), segment.payload.clone(), segment.control.fin(), trim)
     }
 
@@ -510,11 +571,11 @@ mod tests {
             rcv.arrives(segment(irs, 0, b"ab", Control::NONE));
             let of = |offset, text: &[u8], control| trimmed(&rcv, segment(irs, offset, text, control));
             // The window is 2 to 9.
-            assert_eq!(of(0, b"abc", Control::NONE), (2, b"c".to_vec(), false, Trim::Cut));
+            assert_eq!(of(0, b"abc", Control::NONE), (2, b"c".to_vec(), false, Trim::Cut(None)));
             assert_eq!(of(2, b"cdefghij", Control::NONE), (2, b"cdefghij".to_vec(), false, Trim::Whole));
-            assert_eq!(of(2, b"cdefghijk", Control::NONE), (2, b"cdefghij".to_vec(), false, Trim::Cut));
-            assert_eq!(of(1, b"bcdefghijk", Control::NONE), (2, b"cdefghij".to_vec(), false, Trim::Cut));
-            assert_eq!(of(9, b"jk", Control::NONE), (9, b"j".to_vec(), false, Trim::Cut));
+            assert_eq!(of(2, b"cdefghijk", Control::NONE), (2, b"cdefghij".to_vec(), false, Trim::Cut(None)));
+            assert_eq!(of(1, b"bcdefghijk", Control::NONE), (2, b"cdefghij".to_vec(), false, Trim::Cut(None)));
+            assert_eq!(of(9, b"jk", Control::NONE), (9, b"j".to_vec(), false, Trim::Cut(None)));
         }
     }
 
@@ -525,12 +586,12 @@ mod tests {
             rcv.arrives(segment(irs, 0, b"ab", Control::NONE));
             let of = |offset, text: &[u8]| trimmed(&rcv, segment(irs, offset, text, Control::FIN));
             assert_eq!(of(2, b"cdefghi"), (2, b"cdefghi".to_vec(), true, Trim::Whole));
-            assert_eq!(of(2, b"cdefghij"), (2, b"cdefghij".to_vec(), false, Trim::Cut));
+            assert_eq!(of(2, b"cdefghij"), (2, b"cdefghij".to_vec(), false, Trim::Cut(None)));
             assert_eq!(of(9, b""), (9, b"".to_vec(), true, Trim::Whole));
-            assert_eq!(of(10, b""), (10, b"".to_vec(), false, Trim::Cut));
+            assert_eq!(of(10, b""), (10, b"".to_vec(), false, Trim::Cut(None)));
             // An old FIN, and one that is just not old.
-            assert_eq!(of(0, b"a"), (2, b"".to_vec(), false, Trim::Cut));
-            assert_eq!(of(0, b"ab"), (2, b"".to_vec(), true, Trim::Cut));
+            assert_eq!(of(0, b"a"), (2, b"".to_vec(), false, Trim::Cut(None)));
+            assert_eq!(of(0, b"ab"), (2, b"".to_vec(), true, Trim::Cut(None)));
         }
     }
 
@@ -749,5 +810,76 @@ mod tests {
         rcv.take(segment(irs, 3, b"lo wor", Control::NONE), Trim::Whole, NOW);
         rcv.take(segment(irs, 90, &[1; 50], Control::FIN), Trim::Whole, NOW);
         assert_eq!(rcv.deliver(100), b"hello wor");
+    }
+
+    const IRS: SeqNum = SeqNum::new(u32::MAX - 1000);
+
+    /// A receiver that reports, or does not.
+    fn reporter(sack: Sack) -> Receiver {
+        Receiver { report: (sack == Sack::On).then(Report::default), ..receiver(IRS, 10_000) }
+    }
+
+    /// The block of so many octets, that many past the first octet of the stream.
+    fn block(at: u32, len: u32) -> Block {
+        Block { left: IRS + 1 + at, right: IRS + 1 + at + len }
+    }
+
+    /// Text arrives; returns what is reported afterwards.
+    fn report_of(receiver: &mut Receiver, at: u32, len: usize) -> Vec<Block> {
+        let mut segment =
+            Segment { seq: IRS + 1 + at, control: Control::ACK, payload: vec![1; len], ..Segment::default() };
+        if receiver.fit(&segment) == Fit::Outside {
+            receiver.note_old_text(&segment);
+        } else {
+            let trim = receiver.trim(&mut segment);
+            receiver.take(segment, trim, NOW);
+        }
+        let blocks = receiver.report().as_slice().to_vec();
+        receiver.acknowledge();
+        blocks
+    }
+
+    #[test]
+    fn text_out_of_order_is_reported_the_latest_first() {
+        let mut receiver = reporter(Sack::On);
+        assert_eq!(report_of(&mut receiver, 0, 100), []);
+        assert_eq!(report_of(&mut receiver, 200, 100), [block(200, 100)]);
+        assert_eq!(report_of(&mut receiver, 400, 100), [block(400, 100), block(200, 100)]);
+        assert_eq!(report_of(&mut receiver, 300, 100), [block(200, 300)]);
+        assert_eq!(report_of(&mut receiver, 600, 100), [block(600, 100), block(200, 300)]);
+        assert_eq!(report_of(&mut receiver, 100, 100), [block(600, 100)]);
+        assert_eq!(report_of(&mut receiver, 500, 100), []);
+    }
+
+    #[test]
+    fn text_that_comes_again_is_reported_once() {
+        let mut receiver = reporter(Sack::On);
+        report_of(&mut receiver, 0, 200);
+        assert_eq!(report_of(&mut receiver, 0, 100), [block(0, 100)], "all of it acknowledged");
+        assert_eq!(report_of(&mut receiver, 150, 100), [block(150, 50)], "a part acknowledged");
+        assert_eq!(report_of(&mut receiver, 250, 0), []);
+        report_of(&mut receiver, 400, 100);
+        assert_eq!(report_of(&mut receiver, 400, 100), [block(400, 100), block(400, 100)], "all of it kept");
+        assert_eq!(report_of(&mut receiver, 350, 100), [block(400, 50), block(350, 150)], "a part kept");
+        assert_eq!(report_of(&mut receiver, 600, 100), [block(600, 100), block(350, 150)], "only once");
+        assert_eq!(report_of(&mut receiver, 250, 150), [block(350, 50), block(600, 100)], "a gap closed");
+    }
+
+    #[test]
+    fn nothing_is_reported_to_a_peer_that_did_not_permit_it() {
+        let mut receiver = reporter(Sack::Off);
+        assert_eq!(report_of(&mut receiver, 200, 100), []);
+        assert_eq!(report_of(&mut receiver, 200, 100), []);
+    }
+
+    #[test]
+    fn text_beyond_what_can_be_kept_apart_is_not_reported() {
+        let mut receiver = reporter(Sack::On);
+        for range in 0..40 {
+            report_of(&mut receiver, 10 + 20 * range, 10);
+        }
+        let reported = report_of(&mut receiver, 10 + 20 * 31, 10);
+        assert_eq!(reported.first(), Some(&block(10 + 20 * 31, 10)), "kept, so that it is a duplicate now");
+        assert_eq!(report_of(&mut receiver, 10 + 20 * 39, 10).first(), Some(&block(10 + 20 * 31, 10)), "not kept");
     }
 }

@@ -1,9 +1,13 @@
-//! Which octets are sent again, and when recovery from a loss is over (RFC 5681 §3.2, RFC 6582).
+//! Which octets are sent again, and when recovery from a loss is over, with a peer that does not acknowledge selectively (RFC 5681
+//! §3.2, RFC 6582, RFC 3042).
 
 use super::seq::SeqNum;
 
 /// So many duplicate ACKs say that a segment was lost (RFC 5681 §3.2).
 const DUPLICATE_THRESHOLD: u32 = 3;
+
+/// Segments that limited transmit sends beyond the congestion window at most (RFC 3042 §2).
+const LIMITED_TRANSMIT: u32 = 2;
 
 /// Whether the segment at SND.UNA still has to be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub(super) enum Progress {
 /// What a duplicate ACK meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Duplicate {
-    /// Nothing yet. Here goes limited transmit (RFC 3042).
+    /// Nothing yet.
     Counted,
     /// A segment was lost: fast retransmit.
     Lost,
@@ -38,7 +42,7 @@ pub(super) enum Duplicate {
     Inflates,
 }
 
-/// The state of loss recovery. Here goes the scoreboard (RFC 6675), RACK (RFC 8985) and F-RTO (RFC 5682).
+/// The state of loss recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nothing is missing, as far as we know; so many duplicate ACKs came in a row.
@@ -78,6 +82,15 @@ impl Recovery {
     /// Whether nothing is being recovered.
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open { .. })
+    }
+
+    /// Limited transmit (RFC 3042 §2): so many segments may be sent beyond the congestion window, one for each of the first two
+    /// duplicate ACKs.
+    pub(super) fn limited_transmit(&self) -> u32 {
+        match self.phase {
+            Phase::Open { duplicates } => duplicates.min(LIMITED_TRANSMIT),
+            Phase::Fast { .. } | Phase::Again { .. } => 0,
+        }
     }
 
     /// Where sending again goes on, and how much of that is in the network, if something has to be sent again.
@@ -174,6 +187,16 @@ mod tests {
         assert_eq!(recovery.acknowledged(UNA + 1), Progress::Normal);
         assert_eq!(recovery.duplicate(UNA + 1, UNA + 100), Duplicate::Counted);
         assert_eq!(fast(100).again_from(UNA), Some((UNA, 0)));
+    }
+
+    #[test]
+    fn first_two_duplicates_allow_a_new_segment_each() {
+        let mut recovery = Recovery::new(UNA - 1);
+        for allowed in 0..3 {
+            assert_eq!(recovery.limited_transmit(), allowed);
+            recovery.duplicate(UNA, UNA + 100);
+        }
+        assert_eq!(recovery.limited_transmit(), 0, "fast recovery");
     }
 
     #[test]

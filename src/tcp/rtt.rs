@@ -40,6 +40,8 @@ pub(super) struct Rtt {
     smoothed: Option<Smoothed>,
     /// The segment being timed.
     timed: Option<Timed>,
+    /// When `sample` last took a measurement.
+    sampled_at: Option<Instant>,
     /// RTO before backing off.
     base: Duration,
     /// How often it is to be doubled.
@@ -56,6 +58,7 @@ impl Rtt {
         Self {
             smoothed: None,
             timed: None,
+            sampled_at: None,
             base: config.initial_rto,
             backoff: 0,
             min_rto: config.min_rto,
@@ -83,6 +86,25 @@ impl Rtt {
     /// Times the segment that ends at `end`, sent now for the first time, unless another one is being timed.
     pub(super) fn time(&mut self, end: SeqNum, now: Instant) {
         self.timed.get_or_insert(Timed { end, at: now });
+    }
+
+    /// A segment that was sent once, then, has just arrived: that is a measurement, if none was taken since (RFC 6298 §3: one a
+    /// round trip).
+    pub(super) fn sample(&mut self, sent_at: Instant, now: Instant) {
+        if self.sampled_at.is_none_or(|sampled_at| sampled_at <= sent_at) {
+            self.sampled_at = Some(now);
+            self.measure(elapsed(now, sent_at));
+        }
+    }
+
+    /// Whether the RTO is more than the measurements make it.
+    pub(super) const fn is_backed_off(&self) -> bool {
+        self.backoff > 0
+    }
+
+    /// SRTT, once a round trip was measured.
+    pub(super) fn measured_srtt(&self) -> Option<Duration> {
+        self.smoothed.map(|smoothed| smoothed.srtt)
     }
 
     /// RFC 6298 §3 (Karn, MUST-18): what is retransmitted is no measurement.

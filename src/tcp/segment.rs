@@ -5,6 +5,7 @@ use core::net::Ipv4Addr;
 use core::ops::BitOr;
 
 use super::carriage::Carriage;
+use super::sack::{Block, Blocks};
 use super::seq::SeqNum;
 
 /// Octets of a header without options.
@@ -12,6 +13,9 @@ pub const HEADER_LEN: usize = 20;
 
 /// Octets of the longest header: the data offset counts at most fifteen words of four octets.
 const MAX_HEADER_LEN: usize = 60;
+
+/// Octets of the options that fit into a header.
+pub(super) const MAX_OPTIONS_BYTES: u32 = 40;
 
 /// The protocol number of TCP, part of the pseudo-header.
 const PROTOCOL_TCP: u64 = 6;
@@ -24,9 +28,18 @@ const KIND_NOP: u8 = 1;
 const KIND_MSS: u8 = 2;
 /// Window scale (RFC 7323 §2).
 const KIND_WINDOW_SCALE: u8 = 3;
-// Here go SACK-permitted (4) and SACK (5, RFC 2018).
+/// SACK-permitted (RFC 2018 §2).
+const KIND_SACK_PERMITTED: u8 = 4;
+/// SACK (RFC 2018 §3).
+const KIND_SACK: u8 = 5;
 /// Timestamps (RFC 7323 §3).
 const KIND_TIMESTAMP: u8 = 8;
+
+/// Octets of a SACK option besides its blocks, with the two NOPs that bring it to a word boundary.
+const SACK_FIXED_LEN: usize = 4;
+
+/// Octets of one block.
+const SACK_BLOCK_LEN: usize = 8;
 
 /// The control bits of a header, reserved ones left out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -184,9 +197,12 @@ pub struct Options {
     pub mss: Option<u16>,
     /// Shift count of the window scale option, as sent (RFC 7323 §2.3: above 14 is read as 14 by its user).
     pub window_scale: Option<u8>,
+    /// Whether the sender of the segment takes SACK options (RFC 2018 §2); only a SYN says so.
+    pub sack_permitted: bool,
     /// Timestamps (RFC 7323 §3).
     pub timestamp: Option<Timestamp>,
-    // Here go SACK-permitted and the SACK blocks (RFC 2018).
+    /// What has arrived out of order (RFC 2018 §3); as many blocks are sent as the other options leave room for.
+    pub sack: Blocks,
 }
 
 impl Options {
@@ -225,8 +241,25 @@ impl Options {
                 let (tsval, tsecr) = (u32::from_be_bytes([v0, v1, v2, v3]), u32::from_be_bytes([e0, e1, e2, e3]));
                 self.timestamp = Some(Timestamp { tsval, tsecr });
             }
+            (KIND_SACK_PERMITTED, &[]) => self.sack_permitted = true,
+            (KIND_SACK, blocks) => self.read_sack(blocks),
             _ => {}
         }
+    }
+
+    /// Reads blocks; an option that does not hold whole ones is not believed at all.
+    fn read_sack(&mut self, value: &[u8]) {
+        let (blocks, rest) = value.as_chunks::<SACK_BLOCK_LEN>();
+        if !rest.is_empty() {
+            return;
+        }
+        self.sack = blocks
+            .iter()
+            .map(|&[l0, l1, l2, l3, r0, r1, r2, r3]| Block {
+                left: SeqNum::new(u32::from_be_bytes([l0, l1, l2, l3])),
+                right: SeqNum::new(u32::from_be_bytes([r0, r1, r2, r3])),
+            })
+            .collect();
     }
 
     /// Writes the options, padded to a multiple of four octets.
@@ -238,21 +271,56 @@ impl Options {
         if let Some(shift) = self.window_scale {
             into.extend([KIND_NOP, KIND_WINDOW_SCALE, 3, shift]);
         }
+        if self.sack_permitted {
+            into.extend([KIND_NOP, KIND_NOP, KIND_SACK_PERMITTED, 2]);
+        }
         if let Some(Timestamp { tsval, tsecr }) = self.timestamp {
             // RFC 7323 appendix A: so that the values stand on word boundaries.
             into.extend([KIND_NOP, KIND_NOP, KIND_TIMESTAMP, 10]);
             into.extend(tsval.to_be_bytes());
             into.extend(tsecr.to_be_bytes());
         }
+        let blocks = self.sent_blocks();
+        if let (false, Ok(length)) = (blocks.is_empty(), u8::try_from(2 + SACK_BLOCK_LEN * blocks.len())) {
+            into.extend([KIND_NOP, KIND_NOP, KIND_SACK, length]);
+        }
+        for block in blocks.as_slice() {
+            into.extend(block.left.value().to_be_bytes());
+            into.extend(block.right.value().to_be_bytes());
+        }
+    }
+
+    /// Octets of all options but the SACK blocks, which take what is left.
+    fn fixed_len(&self) -> usize {
+        4 * (usize::from(self.mss.is_some())
+            + usize::from(self.window_scale.is_some())
+            + usize::from(self.sack_permitted)
+            + 3 * usize::from(self.timestamp.is_some()))
+    }
+
+    /// How many SACK blocks fit beside the other options.
+    #[must_use]
+    pub fn sack_room(&self) -> usize {
+        Self::sack_room_of((MAX_HEADER_LEN - HEADER_LEN).saturating_sub(self.fixed_len()))
+    }
+
+    /// How many SACK blocks fit into so many octets.
+    #[must_use]
+    pub const fn sack_room_of(octets: usize) -> usize {
+        octets.saturating_sub(SACK_FIXED_LEN) / SACK_BLOCK_LEN
+    }
+
+    /// The SACK blocks that fit.
+    fn sent_blocks(&self) -> Blocks {
+        self.sack.first(self.sack_room())
     }
 
     /// Octets the options take in a header.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        let words = usize::from(self.mss.is_some())
-            + usize::from(self.window_scale.is_some())
-            + 3 * usize::from(self.timestamp.is_some());
-        4 * words
+        let blocks = self.sent_blocks().len();
+        let sack_len = if blocks == 0 { 0 } else { SACK_FIXED_LEN + SACK_BLOCK_LEN * blocks };
+        self.fixed_len() + sack_len
     }
 }
 
@@ -452,6 +520,10 @@ mod tests {
         }
     }
 
+    fn block(n: u32) -> Block {
+        Block { left: SeqNum::new(u32::MAX - 7) + 20 * n, right: SeqNum::new(3) + 20 * n }
+    }
+
     /// The segment with these octets as its options, padded with `pad`.
     fn with_options(options: &[u8]) -> Vec<u8> {
         let mut bytes = sample().emit(A, B);
@@ -468,9 +540,14 @@ mod tests {
     fn what_is_emitted_parses_back() {
         for mss in [None, Some(1460)] {
             for window_scale in [None, Some(7)] {
-                for timestamp in [None, Some(Timestamp { tsval: u32::MAX, tsecr: 0x0102_0304 })] {
-                    let segment = Segment { options: Options { mss, window_scale, timestamp }, ..sample() };
-                    assert_eq!(Segment::parse(&segment.emit(A, B), A, B), Ok(segment));
+                for blocks in 0..=4 {
+                    let sack: Blocks = (0..blocks).map(block).collect();
+                    let timestamp = (blocks > 1).then_some(Timestamp { tsval: u32::MAX, tsecr: 0x0102_0304 });
+                    let options = Options { mss, window_scale, sack_permitted: blocks == 2, timestamp, sack };
+                    let mut segment = Segment { options, ..sample() };
+                    let parsed = Segment::parse(&segment.emit(A, B), A, B).unwrap();
+                    segment.options.sack = sack.first(segment.options.sack_room());
+                    assert_eq!(parsed, segment);
                 }
             }
         }
@@ -556,6 +633,29 @@ mod tests {
     fn known_options_of_another_length_are_ignored() {
         let parsed = Segment::parse(&with_options(&[2, 3, 1, 3, 4, 1, 1]), A, B).unwrap();
         assert_eq!(parsed.options, Options::default());
+    }
+
+    #[test]
+    fn sack_blocks_take_the_room_that_other_options_leave() {
+        let mut options = Options { sack: (0..4).map(block).collect(), ..Options::default() };
+        assert_eq!((options.sack_room(), options.encoded_len()), (4, 36));
+        options.mss = Some(1460);
+        assert_eq!((options.sack_room(), options.encoded_len()), (4, 40));
+        options.window_scale = Some(7);
+        options.sack_permitted = true;
+        assert_eq!((options.sack_room(), options.encoded_len()), (3, 40));
+    }
+
+    #[test]
+    fn sack_option_of_broken_blocks_is_ignored() {
+        for broken in [&[5, 2][..], &[5, 9, 0, 0, 0, 0, 0, 0, 0], &[5, 11, 0, 0, 0, 1, 0, 0, 0, 2, 0], &[4, 3, 0]] {
+            let parsed = Segment::parse(&with_options(broken), A, B).unwrap();
+            assert_eq!(parsed.options, Options::default(), "{broken:?}");
+        }
+        let parsed = Segment::parse(&with_options(&[4, 2, 5, 10, 0, 0, 0, 9, 0, 0, 0, 5]), A, B).unwrap();
+        let block = Block { left: SeqNum::new(9), right: SeqNum::new(5) };
+        assert_eq!(parsed.options.sack.as_slice(), [block], "what it means is for the scoreboard to say");
+        assert!(parsed.options.sack_permitted);
     }
 
     #[test]

@@ -5,14 +5,17 @@ use std::collections::VecDeque;
 
 use smoltcp::time::{Duration, Instant};
 
-use super::config::{Config, CongestionControl, Nagle};
+use super::config::{Config, CongestionControl, Nagle, Sack};
 use super::congestion::{Congestion, Handshake, Timeouts};
 use super::receive::Trim;
 use super::recovery::{Duplicate, Progress, Recovery};
 use super::rtt::Rtt;
+use super::sack::Block;
 use super::segment::Segment;
+use super::selective::{Arrival, Cause, Expired, Selective};
 use super::seq::SeqNum;
 use super::timers::{SendTimer, earlier, elapsed};
+use super::tlp::Content;
 use super::urgent::SndUp;
 use super::user_timeout::{Patience, UserTimeout};
 use super::window::MAX_SHIFT;
@@ -26,6 +29,10 @@ enum Reason {
     Probe,
     /// A loss is being recovered.
     Again,
+    /// The reordering timer says that it was lost.
+    Reordered,
+    /// A tail loss probe.
+    TailProbe,
     /// It was not sent before.
     Fresh,
 }
@@ -72,6 +79,15 @@ enum Restart {
     Yes,
 }
 
+/// How losses are recovered.
+#[derive(Debug)]
+enum Loss {
+    /// As RFC 6582 says.
+    NewReno(Recovery),
+    /// With selective acknowledgements.
+    Selective(Box<Selective>),
+}
+
 /// The send sequence space and what is in it.
 pub(super) struct Sender {
     /// ISS.
@@ -90,8 +106,10 @@ pub(super) struct Sender {
     max_snd_wnd: u32,
     /// Snd.Wind.Shift.
     shift: u8,
-    /// Eff.snd.MSS. Here goes what path MTU discovery learns (RFC 1191), and the octets that options take.
+    /// Eff.snd.MSS, SACK blocks apart. Here goes what path MTU discovery learns (RFC 1191).
     mss: u32,
+    /// Octets of the SACK option that the next segment has (RFC 9293 §3.7.1, MUST-16).
+    options_len: u32,
     /// The text from SND.UNA on, past our SYN.
     text: VecDeque<u8>,
     /// The number of our FIN, once the user has closed.
@@ -113,7 +131,9 @@ pub(super) struct Sender {
     /// The congestion window.
     congestion: Congestion,
     /// What is sent again.
-    recovery: Recovery,
+    loss: Loss,
+    /// Whether the peer acknowledges selectively.
+    sack: Sack,
     /// How the handshake goes.
     handshake: Handshake,
     /// Nagle's algorithm.
@@ -141,7 +161,7 @@ impl fmt::Debug for Sender {
             .field("timer", &self.timer)
             .field("rtt", &self.rtt)
             .field("congestion", &self.congestion)
-            .field("recovery", &self.recovery)
+            .field("loss", &self.loss)
             .finish_non_exhaustive()
     }
 }
@@ -161,6 +181,7 @@ impl Sender {
             max_snd_wnd: 0,
             shift: 0,
             mss,
+            options_len: 0,
             text: VecDeque::new(),
             fin: None,
             snd_up: SndUp::default(),
@@ -171,7 +192,8 @@ impl Sender {
             rtt,
             control: config.congestion,
             congestion: Congestion::new(config.congestion, mss, Handshake::AtOnce),
-            recovery: Recovery::new(iss),
+            loss: Loss::NewReno(Recovery::new(iss)),
+            sack: Sack::Off,
             handshake: Handshake::AtOnce,
             nagle: config.nagle,
             buff_bytes: config.snd_buff_bytes,
@@ -186,6 +208,7 @@ impl Sender {
     /// Learns from the peer's SYN; its window is never scaled (RFC 7323 §2.2).
     pub(super) fn take_syn(&mut self, syn: &Segment, config: &Config) {
         self.mss = config.snd_mss(syn.options.mss);
+        self.sack = config.sack_with(&syn.options);
         // RFC 7323 §2.3: a shift count above 14 is used as 14.
         self.shift = syn.options.window_scale.map_or(0, |shift| shift.min(MAX_SHIFT));
         self.set_window(syn, u32::from(syn.wnd));
@@ -211,6 +234,10 @@ impl Sender {
             self.rtt.restart_after_syn_timeout();
         }
         self.congestion = Congestion::new(self.control, self.mss, self.handshake);
+        self.loss = match self.sack {
+            Sack::On => Loss::Selective(Box::new(Selective::new())),
+            Sack::Off => Loss::NewReno(Recovery::new(self.iss)),
+        };
         self.snd_una = segment.ack;
         self.patience = Patience::new(self.user_timeout, now);
         // RFC 7323 §2.2: the window of a SYN,ACK is not scaled.
@@ -244,8 +271,17 @@ impl Sender {
     /// Everything outstanding is sent again at once, and that is no congestion.
     pub(super) fn send_all_again(&mut self, now: Instant) {
         if self.snd_una != self.snd_nxt {
-            self.recovery.start_again(self.snd_una, self.snd_nxt);
+            self.recover_all();
             self.rearm(now, Restart::No);
+            self.rearm_early(Cause::Other, now);
+        }
+    }
+
+    /// Everything outstanding counts as lost, and that is no congestion.
+    fn recover_all(&mut self) {
+        match &mut self.loss {
+            Loss::NewReno(recovery) => recovery.start_again(self.snd_una, self.snd_nxt),
+            Loss::Selective(selective) => selective.start_again(self.snd_nxt),
         }
     }
 
@@ -272,7 +308,11 @@ impl Sender {
 
     /// Packets were marked on the way; in recovery from a loss the window is reduced already (RFC 3168 §6.1.2).
     pub(super) fn congestion_experienced(&mut self) {
-        if self.recovery.is_open() {
+        let is_open = match &self.loss {
+            Loss::NewReno(recovery) => recovery.is_open(),
+            Loss::Selective(selective) => selective.is_open(),
+        };
+        if is_open {
             self.congestion.experienced(self.flight());
         }
     }
@@ -310,6 +350,16 @@ impl Sender {
     /// Eff.snd.MSS.
     pub(super) const fn mss(&self) -> u32 {
         self.mss
+    }
+
+    /// The SACK blocks of the next segment take so many octets.
+    pub(super) const fn make_room(&mut self, options_len: u32) {
+        self.options_len = options_len;
+    }
+
+    /// The text that one segment has room for.
+    fn room(&self) -> u32 {
+        self.mss.saturating_sub(self.options_len).max(1)
     }
 
     /// RTO.
@@ -442,6 +492,9 @@ impl Sender {
             // Before our SYN is acknowledged there is nothing but that SYN.
             return None;
         }
+        if let Some(outgoing) = self.expired(now) {
+            return Some(outgoing);
+        }
         match self.timer {
             SendTimer::Retransmission(at) if at <= now => {
                 return self.cut(self.snd_una, self.snd_nxt, Reason::Timeout);
@@ -456,8 +509,24 @@ impl Sender {
     }
 
     /// When the next segment becomes due if nothing else happens.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        earlier(self.timer.deadline(), self.gives_up_at())
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let early = match &self.loss {
+            Loss::NewReno(_) => None,
+            // One that has expired and made nothing due waits for the window, and for the retransmission timer.
+            Loss::Selective(selective) => selective.deadline().filter(|at| *at > now),
+        };
+        earlier(early, earlier(self.timer.deadline(), self.gives_up_at()))
+    }
+
+    /// What RACK-TLP sends because a timer of its own expired (RFC 8985 §6.2, §7.3).
+    fn expired(&self, now: Instant) -> Option<Outgoing> {
+        let Loss::Selective(selective) = &self.loss else { return None };
+        match selective.expired(self.rtt.srtt(), now)? {
+            Expired::Lost(block) => self.cut(block.left, block.right, Reason::Reordered),
+            Expired::Probe(last) => self
+                .cut(self.snd_nxt, self.stream_end(), Reason::TailProbe)
+                .or_else(|| self.cut(last.left, last.right, Reason::TailProbe)),
+        }
     }
 
     /// A segment from `seq` on, with what may be sent of the stream up to `limit`: at most one MSS, and not past the window.
@@ -465,7 +534,7 @@ impl Sender {
         let right = (self.snd_una + self.snd_wnd).earlier_of(limit);
         let text_right = right.earlier_of(self.text_end());
         let sendable = if seq.is_before(text_right) { text_right.distance_from(seq) } else { 0 };
-        let text_len = sendable.min(self.mss);
+        let text_len = sendable.min(self.room());
         let after = seq + text_len;
         let ending = if self.fin == Some(after) && after.is_before(right) { Ending::Fin } else { Ending::Open };
         let outgoing = Outgoing { seq, text_len, ending, reason };
@@ -485,21 +554,36 @@ impl Sender {
 
     /// What recovery sends again, as far as the congestion window lets it.
     fn again(&self) -> Option<Outgoing> {
-        let (seq, in_network) = self.recovery.again_from(self.snd_una)?;
-        if in_network >= self.congestion.cwnd() {
-            return None;
-        }
+        let cwnd = self.congestion.cwnd();
         // RFC 9293 §3.8.6 (SHLD-16): within SND.UNA + SND.WND. What is short, like the octet of a probe, is filled up with new text.
-        let limit = self.snd_nxt.later_of(self.snd_una + self.congestion.cwnd());
-        self.cut(seq, limit, Reason::Again)
+        match &self.loss {
+            Loss::NewReno(recovery) => {
+                let (seq, in_network) = recovery.again_from(self.snd_una)?;
+                let limit = self.snd_nxt.later_of(self.snd_una + cwnd);
+                (in_network < cwnd).then(|| self.cut(seq, limit, Reason::Again)).flatten()
+            }
+            Loss::Selective(selective) => {
+                let lost = selective.again(cwnd)?;
+                let limit = if lost.right == self.snd_nxt { lost.right + self.room() } else { lost.right };
+                self.cut(lost.left, limit, Reason::Again)
+            }
+        }
     }
 
     /// New text or the FIN, if window, congestion window, silly window avoidance and Nagle let it go.
     fn fresh(&self, now: Instant) -> Option<Outgoing> {
-        if self.is_all_sent() || self.recovery.again_from(self.snd_una).is_some() {
+        if self.is_all_sent() {
             return None;
         }
-        let usable = self.congestion_window(now).checked_sub(self.flight()).filter(|usable| *usable > 0)?;
+        let cwnd = self.congestion_window(now);
+        let usable = match &self.loss {
+            Loss::NewReno(recovery) if recovery.again_from(self.snd_una).is_some() => 0,
+            Loss::NewReno(recovery) => (cwnd + recovery.limited_transmit() * self.mss).saturating_sub(self.flight()),
+            Loss::Selective(selective) => selective.usable_for_new(cwnd, self.room()),
+        };
+        if usable == 0 {
+            return None;
+        }
         let outgoing = self.cut(self.snd_nxt, self.snd_nxt + usable.min(u32::MAX >> 1), Reason::Fresh)?;
         self.is_worth_sending(&outgoing).then_some(outgoing)
     }
@@ -517,7 +601,7 @@ impl Sender {
     /// RFC 9293 §3.8.6.2.1 (MUST-38) and §3.7.4 (SHLD-7).
     fn is_worth_sending(&self, outgoing: &Outgoing) -> bool {
         // (1) a maximum-sized segment.
-        if outgoing.text_len >= self.mss {
+        if outgoing.text_len >= self.room() {
             return true;
         }
         let is_rest = outgoing.end() == self.stream_end();
@@ -535,30 +619,82 @@ impl Sender {
 
     /// `outgoing` is sent.
     pub(super) fn sent(&mut self, outgoing: &Outgoing, now: Instant) {
+        let cause = match outgoing.reason {
+            Reason::Fresh => Cause::Progress,
+            Reason::Timeout | Reason::Probe | Reason::Again | Reason::Reordered | Reason::TailProbe => Cause::Other,
+        };
         match outgoing.reason {
             Reason::Timeout => self.retransmitted_after_timeout(outgoing, now),
             Reason::Probe => self.probed(outgoing, now),
-            Reason::Again => {
-                // RFC 6298 §3 (Karn).
-                self.rtt.forget_timed();
-                self.recovery.sent_again(outgoing.end());
-                self.snd_nxt = self.snd_nxt.later_of(outgoing.end());
+            Reason::Again => self.retransmitted(outgoing, now),
+            Reason::Reordered => {
+                let (snd_nxt, smss) = (self.snd_nxt, self.mss);
+                if let Loss::Selective(selective) = &mut self.loss {
+                    selective.reordering_expired(&mut self.congestion, self.rtt.srtt(), (snd_nxt, smss), now);
+                }
+                self.retransmitted(outgoing, now);
             }
+            Reason::TailProbe => self.probed_tail(outgoing, now),
             Reason::Fresh => self.sent_fresh(outgoing, now),
         }
         self.rearm(now, Restart::No);
+        self.rearm_early(cause, now);
         self.check();
+    }
+
+    /// What was sent before and is in `outgoing` is sent again, and what is new in it is sent.
+    fn record(&mut self, outgoing: &Outgoing, now: Instant) {
+        let end = outgoing.end();
+        match &mut self.loss {
+            Loss::NewReno(recovery) => recovery.sent_again(end),
+            Loss::Selective(selective) => {
+                let old = Block { left: outgoing.seq, right: end.earlier_of(self.snd_nxt) };
+                selective.sent_again(old, now);
+                selective.sent(Block { left: outgoing.seq.later_of(self.snd_nxt), right: end }, now);
+            }
+        }
+        self.snd_nxt = self.snd_nxt.later_of(end);
+    }
+
+    /// A loss is repaired.
+    fn retransmitted(&mut self, outgoing: &Outgoing, now: Instant) {
+        // RFC 6298 §3 (Karn).
+        self.rtt.forget_timed();
+        self.record(outgoing, now);
+        if let Loss::Selective(_) = self.loss {
+            // RFC 6675 §6: the more careful variant, for recovery may take longer than the RTO.
+            self.timer = SendTimer::Retransmission(now + self.rtt.rto());
+        }
+    }
+
+    /// RFC 8985 §7.3: the retransmission timer starts anew.
+    fn probed_tail(&mut self, outgoing: &Outgoing, now: Instant) {
+        let content = if outgoing.seq == self.snd_nxt { Content::New } else { Content::Last };
+        self.record(outgoing, now);
+        if let Loss::Selective(selective) = &mut self.loss {
+            selective.probed(self.snd_nxt, content);
+        }
+        self.sent_at = now;
+        self.timer = SendTimer::Retransmission(now + self.rtt.rto());
     }
 
     /// RFC 6298 §5.4 to §5.6, RFC 5681 §3.1.
     fn retransmitted_after_timeout(&mut self, outgoing: &Outgoing, now: Instant) {
         let timeouts = if self.timed_out_at == Some(self.snd_una) { Timeouts::Repeated } else { Timeouts::First };
         self.timed_out_at = Some(self.snd_una);
-        self.congestion.timed_out(self.flight(), timeouts);
+        let (flight, snd_nxt) = (self.flight(), self.snd_nxt);
+        match &mut self.loss {
+            Loss::NewReno(recovery) => {
+                self.congestion.timed_out(flight, timeouts);
+                recovery.start_again(self.snd_una, snd_nxt);
+            }
+            Loss::Selective(selective) => {
+                selective.timed_out(&mut self.congestion, self.rtt.srtt(), snd_nxt, timeouts, now);
+            }
+        }
         self.rtt.back_off();
         self.patience.retransmitted();
-        self.recovery.start_again(self.snd_una, self.snd_nxt);
-        self.recovery.sent_again(outgoing.end());
+        self.record(outgoing, now);
         self.timer = SendTimer::Retransmission(now + self.rtt.rto());
     }
 
@@ -566,7 +702,10 @@ impl Sender {
     fn probed(&mut self, outgoing: &Outgoing, now: Instant) {
         self.rtt.forget_timed();
         self.patience.retransmitted();
-        self.snd_nxt = self.snd_nxt.later_of(outgoing.end());
+        match self.loss {
+            Loss::NewReno(_) => self.snd_nxt = self.snd_nxt.later_of(outgoing.end()),
+            Loss::Selective(_) => self.record(outgoing, now),
+        }
         if let SendTimer::Persist { interval, .. } = self.timer {
             let interval = self.rtt.doubled(interval);
             self.timer = SendTimer::Persist { at: now + interval, interval };
@@ -582,8 +721,10 @@ impl Sender {
             self.patience.renew(now);
             self.congestion.resume(now);
         }
-        if self.recovery.is_open() {
-            self.rtt.time(outgoing.end(), now);
+        match &mut self.loss {
+            Loss::NewReno(recovery) if recovery.is_open() => self.rtt.time(outgoing.end(), now),
+            Loss::NewReno(_) => {}
+            Loss::Selective(selective) => selective.sent(Block { left: self.snd_nxt, right: outgoing.end() }, now),
         }
         self.snd_nxt = self.snd_nxt.later_of(outgoing.end());
         self.sent_at = now;
@@ -593,8 +734,13 @@ impl Sender {
     pub(super) fn fin_again(&mut self, now: Instant) -> SeqNum {
         let fin = self.fin.unwrap_or(self.snd_nxt);
         self.rtt.forget_timed();
-        self.snd_nxt = self.snd_nxt.later_of(self.stream_end());
+        let end = self.stream_end();
+        if let Loss::Selective(selective) = &mut self.loss {
+            selective.sent(Block { left: self.snd_nxt, right: end }, now);
+        }
+        self.snd_nxt = self.snd_nxt.later_of(end);
         self.rearm(now, Restart::No);
+        self.rearm_early(Cause::Progress, now);
         fin
     }
 
@@ -622,14 +768,22 @@ impl Sender {
         if self.snd_una != before || self.is_newer_window(segment) {
             self.update_window(segment, snd_wnd);
         }
+        self.recover_selectively(segment, before, now);
         self.rearm(now, restart);
+        let cause = if self.snd_una == before { Cause::Other } else { Cause::Progress };
+        self.rearm_early(cause, now);
         self.check();
     }
 
     /// The acknowledgement up to `seg_ack`, which is about to be taken, echoes a timestamp of this age.
     pub(super) fn echoed(&mut self, age: Duration, seg_ack: SeqNum) {
         // RFC 7323 §4.1: only if it advances SND.UNA. Appendix G: ExpectedSamples = ceiling(FlightSize / (SMSS * 2)).
-        if self.is_new_ack(seg_ack) {
+        let is_measurement = match self.loss {
+            Loss::NewReno(_) => true,
+            // Segments that were sent once are timed, and tell more; but after a timeout there may be none.
+            Loss::Selective(_) => self.rtt.is_backed_off(),
+        };
+        if self.is_new_ack(seg_ack) && is_measurement {
             self.rtt.echoed(age, self.flight().div_ceil(2 * self.mss));
         }
     }
@@ -648,7 +802,8 @@ impl Sender {
         self.snd_una = seg_ack;
         self.snd_up.acknowledged(seg_ack);
         self.patience.renew(now);
-        match self.recovery.acknowledged(seg_ack) {
+        let Loss::NewReno(recovery) = &mut self.loss else { return Restart::Yes };
+        match recovery.acknowledged(seg_ack) {
             Progress::Normal => self.congestion.acknowledged(acked, flight, now, self.rtt.srtt()),
             Progress::FirstPartial => self.congestion.partially_acknowledged(acked),
             Progress::LaterPartial => {
@@ -661,6 +816,23 @@ impl Sender {
         Restart::Yes
     }
 
+    /// Tells the scoreboard of an acknowledgement that is not older than the last one.
+    fn recover_selectively(&mut self, segment: &Segment, before: SeqNum, now: Instant) {
+        let can_send_new =
+            self.cut(self.snd_nxt, self.stream_end(), Reason::Fresh).is_some_and(|new| self.is_worth_sending(&new));
+        let Loss::Selective(selective) = &mut self.loss else { return };
+        let arrival = Arrival {
+            seg_ack: segment.ack,
+            blocks: &segment.options.sack,
+            snd_una: before,
+            snd_nxt: self.snd_nxt,
+            smss: self.mss,
+            can_send_new,
+            now,
+        };
+        selective.acknowledged(&arrival, &mut self.congestion, &mut self.rtt);
+    }
+
     /// RFC 5681 §2: a duplicate ACK has no text, does not change the window, and something is outstanding.
     fn count_duplicate(&mut self, segment: &Segment, snd_wnd: u32) {
         let is_duplicate = self.snd_una != self.snd_nxt && segment.seg_len() == 0 && snd_wnd == self.snd_wnd;
@@ -668,9 +840,12 @@ impl Sender {
         if !is_duplicate || snd_wnd == 0 {
             return;
         }
-        match self.recovery.duplicate(self.snd_una, self.snd_nxt) {
+        let flight = self.flight();
+        let Loss::NewReno(recovery) = &mut self.loss else { return };
+        match recovery.duplicate(self.snd_una, self.snd_nxt) {
             Duplicate::Counted => {}
-            Duplicate::Lost => self.congestion.enter_recovery(self.flight()),
+            // RFC 5681 §3.2 (2): without what limited transmit sent.
+            Duplicate::Lost => self.congestion.enter_recovery(flight.min(self.congestion.cwnd())),
             Duplicate::Inflates => self.congestion.duplicate(),
         }
     }
@@ -689,7 +864,7 @@ impl Sender {
     fn update_window(&mut self, segment: &Segment, snd_wnd: u32) {
         if self.snd_wnd == 0 && snd_wnd > 0 && self.snd_una != self.snd_nxt {
             // What was sent into the closed window was most likely dropped there; that is no congestion.
-            self.recovery.start_again(self.snd_una, self.snd_nxt);
+            self.recover_all();
         }
         self.set_window(segment, snd_wnd);
     }
@@ -723,6 +898,17 @@ impl Sender {
                 }
             }
         };
+    }
+
+    /// The same for the timers that RACK-TLP has besides.
+    fn rearm_early(&mut self, cause: Cause, now: Instant) {
+        let rto_at = match self.timer {
+            SendTimer::Retransmission(at) => Some(at),
+            SendTimer::Off | SendTimer::Persist { .. } | SendTimer::Override(_) => None,
+        };
+        if let Loss::Selective(selective) = &mut self.loss {
+            selective.rearm(rto_at, self.rtt.measured_srtt(), cause, now);
+        }
     }
 
     /// When the peer has not answered for too long (RFC 9293 §3.8.3: R2).
@@ -763,6 +949,12 @@ impl Sender {
             self.snd_nxt,
             self.stream_end()
         );
+        if let Loss::Selective(selective) = &self.loss {
+            assert!(
+                selective.is_in_step(self.snd_una, self.snd_nxt),
+                "the scoreboard holds what is outstanding: {self:?}"
+            );
+        }
     }
 }
 
@@ -829,8 +1021,13 @@ mod tests {
         /// Time passes until the next deadline: how long, and what is sent then.
         fn wait(&mut self) -> (u64, Vec<(u32, u32)>) {
             let before = self.now;
-            self.now = self.snd.deadline().expect("something is waited for");
+            self.now = self.snd.deadline(self.now).expect("something is waited for");
             ((self.now - before).total_millis(), self.flush())
+        }
+
+        /// Whether nothing is being recovered.
+        fn is_open(&self) -> bool {
+            matches!(&self.snd.loss, Loss::NewReno(recovery) if recovery.is_open())
         }
 
         fn pass(&mut self, millis: u64) {
@@ -1074,7 +1271,7 @@ mod tests {
             assert_eq!(bench.ack(3000, 65_535), [(3000, 1000), (4000, 1000), (5000, 1000)]);
             // The rest had arrived all along.
             assert_eq!(bench.ack(8000, 65_535), []);
-            assert_eq!(bench.snd.deadline(), None);
+            assert_eq!(bench.snd.deadline(bench.now), None);
         }
     }
 
@@ -1086,7 +1283,7 @@ mod tests {
         bench.ack(1000, 65_535);
         assert_eq!(bench.wait(), (1000, vec![(1000, 1000)]));
         bench.ack(2000, 65_535);
-        assert_eq!(bench.snd.deadline(), None);
+        assert_eq!(bench.snd.deadline(bench.now), None);
     }
 
     #[test]
@@ -1096,21 +1293,22 @@ mod tests {
             bench.send(50_000);
             bench.ack(1000, 65_535);
             // 1,000 to 12,000 are outstanding, with cwnd at 11,000; 1,000 and 3,000 were lost.
-            for _ in 0..2 {
-                assert_eq!(bench.ack(1000, 65_535), []);
+            // RFC 3042: the first two duplicates let new text go, beyond the window.
+            for at in [12_000, 13_000] {
+                assert_eq!(bench.ack(1000, 65_535), [(at, 1000)]);
             }
             assert_eq!(bench.ack(1000, 65_535), [(1000, 1000)]);
             assert_eq!((bench.snd.congestion().ssthresh(), bench.snd.congestion().cwnd()), (5500, 8500));
-            for _ in 0..3 {
+            for _ in 0..5 {
                 assert_eq!(bench.ack(1000, 65_535), []);
             }
             // Further duplicates let new text go.
-            assert_eq!(bench.ack(1000, 65_535), [(12_000, 1000)]);
+            assert_eq!(bench.ack(1000, 65_535), [(14_000, 1000)]);
             // A partial acknowledgement: the next hole at once.
             assert_eq!(bench.ack(3000, 65_535).first(), Some(&(3000, 1000)));
-            assert!(!bench.snd.recovery.is_open());
-            bench.ack(12_000, 65_535);
-            assert!(bench.snd.recovery.is_open());
+            assert!(!bench.is_open());
+            bench.ack(14_000, 65_535);
+            assert!(bench.is_open());
             assert!(bench.snd.congestion().cwnd() <= 5500);
         }
     }
@@ -1132,7 +1330,7 @@ mod tests {
         }
         for _ in 0..4 {
             bench.snd.acknowledge(&segment(60_004, b"text"), Trim::Whole, bench.now);
-            bench.snd.acknowledge(&segment(60_004, b""), Trim::Cut, bench.now);
+            bench.snd.acknowledge(&segment(60_004, b""), Trim::Cut(None), bench.now);
         }
         assert_eq!(bench.flush(), []);
         for _ in 0..3 {
@@ -1169,7 +1367,7 @@ mod tests {
             assert_eq!(bench.ack(1500, 65_535), []);
             assert_eq!(bench.wait(), (2000, vec![(1500, 1)]));
             bench.ack(1501, 65_535);
-            assert_eq!(bench.snd.deadline(), None);
+            assert_eq!(bench.snd.deadline(bench.now), None);
         }
     }
 

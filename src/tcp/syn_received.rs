@@ -183,7 +183,7 @@ impl Tcp<SynReceived> {
         self.tcb.snd.establish(&segment, now);
         self.tcb.rcv.release_early_text();
         self.tcb.take_urgent(&segment, seg_seq);
-        self.tcb.rcv.take(segment, trim, now);
+        self.tcb.take_text(segment, trim, now);
     }
 
     /// Back to LISTEN (RFC 9293 §3.10.7.4, second and fourth), for a connection that came from there.

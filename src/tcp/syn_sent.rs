@@ -114,7 +114,7 @@ impl Tcp<SynSent> {
         segment.seq = segment.text_seq();
         segment.control = segment.control.without(Control::SYN | Control::FIN);
         let judged = self.tcb.trimmed(segment);
-        self.tcb.rcv.take(judged.segment, judged.trim, now);
+        self.tcb.take_text(judged.segment, judged.trim, now);
         self.into_state(Established::new())
     }
 

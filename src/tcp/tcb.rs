@@ -7,13 +7,14 @@ use smoltcp::time::Instant;
 
 use super::Poll;
 use super::carriage::{Carriage, Path};
-use super::config::{Config, Setting};
+use super::config::{Config, Sack, Setting};
 use super::ecn::Notification;
 use super::icmp::IcmpKind;
 use super::keep_alive::{Alarm, Heartbeat};
 use super::path_mtu::PathMtu;
-use super::receive::{Receiver, ReceiverConfig};
-use super::segment::{Control, Options, Segment};
+use super::receive::{Receiver, ReceiverConfig, Trim};
+use super::sack::Blocks;
+use super::segment::{Control, MAX_OPTIONS_BYTES, Options, Segment};
 use super::send::{Ending, Outgoing, Sender};
 use super::seq::SeqNum;
 use super::sizing::Sizing;
@@ -89,7 +90,7 @@ impl Tcb {
     pub(super) fn new(local: SocketAddrV4, remote: SocketAddrV4, config: Config, iss: SeqNum, now: Instant) -> Self {
         let snd = Sender::new(iss, &config, now);
         // RCV.NXT and IRS mean nothing before the peer's SYN.
-        let rcv = Receiver::new(SeqNum::default(), receiver_config(&config, snd.mss(), None));
+        let rcv = Receiver::new(SeqNum::default(), receiver_config(&config, snd.mss(), &Options::default()));
         let stamps = Stamping::new(&config, local, remote, now);
         let sizing = Sizing::new(config.rcv_buff_bytes);
         let heartbeat = Heartbeat::new(config.keep_alive, now);
@@ -118,12 +119,14 @@ impl Tcb {
         self.snd.take_syn(syn, &self.config);
         self.snd.reserve(self.stamps.option_bytes());
         self.path_mtu = PathMtu::new(self.config.snd_mss(syn.options.mss));
-        let config = receiver_config(&self.config, self.snd.mss(), syn.options.window_scale);
+        let config = receiver_config(&self.config, self.snd.mss(), &syn.options);
         self.rcv = Receiver::new(syn.seq, config);
         self.sizing = Sizing::new(self.config.rcv_buff_max_bytes.min(config.scale.largest()));
         // RFC 7323 §2.2: the option only answers the option.
         let window_scale = syn.options.window_scale.map(|_| config.scale.shift);
-        Options { mss: Some(self.config.rcv_mss()), window_scale, ..Options::default() }
+        // RFC 2018 §2: so does this one.
+        let sack_permitted = config.sack == Sack::On;
+        Options { mss: Some(self.config.rcv_mss()), window_scale, sack_permitted, ..Options::default() }
     }
 
     /// Takes what the user sets (RFC 9293 §3.9.1).
@@ -141,8 +144,14 @@ impl Tcb {
         self.snd.acknowledge(&segment, trim, now);
         self.note_acknowledged(now);
         self.note_congestion(&segment);
+        self.take_text(segment, trim, now);
+    }
+
+    /// Takes the text and the FIN of a segment that passed the checks.
+    pub(super) fn take_text(&mut self, segment: Segment, trim: Trim, now: Instant) {
         self.rcv.take(segment, trim, now);
         self.size_buffer(now);
+        self.make_room();
     }
 
     /// Lets the receive buffer grow, if the user receives faster than it allows.
@@ -151,6 +160,19 @@ impl Tcb {
         if let Some(buff_bytes) = wanted {
             self.rcv.grow(buff_bytes);
         }
+    }
+
+    /// RFC 9293 §3.7.1 (MUST-16): the SACK blocks of the next segment take their room from its text.
+    fn make_room(&mut self) {
+        let sack = Options { sack: self.sack_blocks(), ..Options::default() };
+        self.snd.make_room(u32::try_from(sack.encoded_len()).unwrap_or(0));
+    }
+
+    /// The SACK blocks of the next segment: as many as fit beside the timestamps, and not more than half of a small packet.
+    fn sack_blocks(&self) -> Blocks {
+        let header = MAX_OPTIONS_BYTES.saturating_sub(self.stamps.option_bytes());
+        let room = usize::try_from(header.min(self.snd.mss() / 2)).unwrap_or(0);
+        self.rcv.report().first(Options::sack_room_of(room))
     }
 
     /// Takes the urgent pointer of an acceptable segment that began at `seg_seq` (RFC 9293 §3.10.7.4, sixth).
@@ -193,7 +215,7 @@ impl Tcb {
         } else if self.snd.syn_is_due(now) {
             Poll::Now(HandshakeWork::Retransmit)
         } else {
-            self.snd.deadline().map_or(Poll::Never, Poll::At)
+            self.snd.deadline(now).map_or(Poll::Never, Poll::At)
         }
     }
 
@@ -210,7 +232,7 @@ impl Tcb {
         if self.rcv.ack_is_due(now) {
             return Poll::Now(Work::Segment);
         }
-        earlier(self.snd.deadline(), self.rcv.ack_deadline()).map_or(Poll::Never, Poll::At)
+        earlier(self.snd.deadline(now), self.rcv.ack_deadline()).map_or(Poll::Never, Poll::At)
     }
 
     /// What is due about a silent peer while the user has not closed (RFC 9293 §3.8.4, MUST-26).
@@ -283,8 +305,10 @@ impl Tcb {
 
     /// A segment with our RCV.NXT and window, which pays the ACK owed.
     fn segment(&mut self, seq: SeqNum, control: Control, payload: Vec<u8>, now: Instant) -> Segment {
+        let sack = self.sack_blocks();
         let (ack, wnd) = self.rcv.acknowledge();
-        let options = Options { timestamp: self.stamps.for_ack(ack, now), ..Options::default() };
+        self.make_room();
+        let options = Options { timestamp: self.stamps.for_ack(ack, now), sack, ..Options::default() };
         let (urgent, up) = self.snd.urgent_pointer(seq).map_or((Control::NONE, 0), |up| (Control::URG, up));
         let control = control | urgent | self.ecn_echo();
         Segment { seq, ack, control, wnd, up, options, payload, ..self.blank() }
@@ -310,10 +334,10 @@ pub(super) fn refusal_of(segment: &Segment) -> Rst {
     })
 }
 
-/// What the receiver has to know, for a peer that sent this window scale option.
-fn receiver_config(config: &Config, mss: u32, window_scale: Option<u8>) -> ReceiverConfig {
+/// What the receiver has to know, for a peer whose SYN had these options.
+fn receiver_config(config: &Config, mss: u32, options: &Options) -> ReceiverConfig {
     let buff_bytes = config.rcv_buff_bytes;
     let unscaled = Scale { shift: 0, storage_bytes: buff_bytes };
-    let scale = window_scale.map_or(unscaled, |_| Scale::growing(buff_bytes, config.rcv_buff_max_bytes));
-    ReceiverConfig { buff_bytes, scale, mss, delayed_ack: config.delayed_ack }
+    let scale = options.window_scale.map_or(unscaled, |_| Scale::growing(buff_bytes, config.rcv_buff_max_bytes));
+    ReceiverConfig { buff_bytes, scale, mss, delayed_ack: config.delayed_ack, sack: config.sack_with(options) }
 }

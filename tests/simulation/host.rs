@@ -2,6 +2,7 @@
 
 use std::net::SocketAddrV4;
 
+use session_tcp::tcp::segment::Options;
 use session_tcp::tcp::seq::SeqNum;
 use session_tcp::tcp::{Config, Segment, Status};
 use smoltcp::time::{Duration, Instant};
@@ -221,7 +222,12 @@ impl Host {
             self.shift = window_scale;
         }
         let Some(status) = &self.last else { return };
-        assert!(segment.text_len() <= status.mss, "{segment:?} is longer than the MSS of {status:?}");
+        // RFC 9293 §3.7.1 (MUST-16): the MSS leaves out what timestamps take, and not what SACK blocks do.
+        let sack = Options { sack: segment.options.sack, ..Options::default() };
+        let options = u32::try_from(sack.encoded_len()).unwrap_or(0);
+        let text = segment.text_len();
+        assert!(text == 0 || text + options <= status.mss, "{segment:?} is longer than the MSS of {status:?}");
+        assert!(text == 0 || !segment.options.sack_permitted, "SACK-permitted is for SYNs: {segment:?}");
         if segment.control.rst() || !segment.control.ack() || (segment.control.syn() && self.announced.is_some()) {
             return;
         }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use session_tcp::tcp::sack::{Block, Blocks};
 use session_tcp::tcp::segment::{Control, Options, Timestamp};
 use session_tcp::tcp::seq::SeqNum;
 use session_tcp::tcp::{Config, Segment, Status};
@@ -114,6 +115,8 @@ impl Target {
                 mss: self.random.per_mille(300).then(|| *self.random.pick(&[0, 1, 536, 1460, u16::MAX])),
                 window_scale: self.random.per_mille(300).then(|| *self.random.pick(&[0, 7, 14, 15, 255])),
                 timestamp: self.timestamp(control),
+                sack_permitted: self.random.per_mille(500),
+                sack: self.blocks(&acks),
             },
             payload: vec![7; self.random.size(0, len)],
             ..Segment::default()
@@ -129,6 +132,22 @@ impl Target {
         };
         let timestamp = Timestamp { tsval: value(), tsecr: value() };
         self.random.per_mille(if control.syn() { 150 } else { 950 }).then_some(timestamp)
+    }
+
+    /// SACK blocks of every kind: true ones, old ones, early ones, turned round.
+    fn blocks(&mut self, near: &[SeqNum]) -> Blocks {
+        let count = if self.random.per_mille(500) { self.random.size(1, 4) } else { 0 };
+        (0..count)
+            .map(|_| {
+                let left = self.near(near);
+                let right = if self.random.per_mille(800) {
+                    left + *self.random.pick(&[1, 536, 1460, 50_000])
+                } else {
+                    self.near(near)
+                };
+                Block { left, right }
+            })
+            .collect()
     }
 
     /// A segment arrives, through the wire's format; sometimes its octets are changed first, behind the checksum's back.

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use session_tcp::tcp::seq::SeqNum;
-use session_tcp::tcp::{Config, CongestionControl, Nagle, Timestamps, UserTimeout};
+use session_tcp::tcp::{Config, CongestionControl, Nagle, Sack, Timestamps, UserTimeout};
 use smoltcp::time::{Duration, Instant};
 
 use crate::host::{Closing, Host, User};
@@ -69,6 +69,9 @@ fn config(random: &mut Random) -> Config {
     };
     if random.per_mille(500) {
         config.min_rto = Duration::from_millis(200);
+    }
+    if random.per_mille(200) {
+        config.sack = Sack::Off;
     }
     if random.per_mille(200) {
         config.delayed_ack = Duration::from_millis(499);

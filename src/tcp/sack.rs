@@ -1,0 +1,529 @@
+//! Selective acknowledgement: what a SACK option says (RFC 2018 §3, RFC 2883 §4), and the sender's scoreboard (RFC 6675 §3).
+
+use core::fmt;
+use std::collections::VecDeque;
+
+use smoltcp::time::Instant;
+
+use super::seq::SeqNum;
+
+/// Blocks that fit into a header without other options (RFC 2018 §3).
+pub const MAX_BLOCKS: usize = 4;
+
+/// A block of text that has arrived: from `left` up to, but not including, `right`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Block {
+    /// Left edge: its first number.
+    pub left: SeqNum,
+    /// Right edge: the number after it.
+    pub right: SeqNum,
+}
+
+impl Block {
+    /// Whether nothing is in it, or its edges are the wrong way round.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        !self.left.is_before(self.right)
+    }
+
+    /// Whether all of `other` lies in it.
+    #[must_use]
+    pub const fn covers(&self, other: &Self) -> bool {
+        self.left.is_at_or_before(other.left) && other.right.is_at_or_before(self.right)
+    }
+
+    /// Whether the octet with this number lies in it.
+    #[must_use]
+    pub const fn contains(&self, seq: SeqNum) -> bool {
+        self.left.is_at_or_before(seq) && seq.is_before(self.right)
+    }
+}
+
+/// The blocks of one option, in their order; never more than fit into a header.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Blocks {
+    /// The blocks, empty ones behind the last.
+    blocks: [Block; MAX_BLOCKS],
+    /// How many there are.
+    len: u8,
+}
+
+impl Blocks {
+    /// Adds a block behind the others; one that has no room is left out, as RFC 2018 §4 does with the oldest.
+    pub fn push(&mut self, block: Block) {
+        if let Some(place) = self.blocks.get_mut(usize::from(self.len)) {
+            *place = block;
+            self.len += 1;
+        }
+    }
+
+    /// The blocks.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Block] {
+        self.blocks.get(..usize::from(self.len)).unwrap_or(&self.blocks)
+    }
+
+    /// The first `most` blocks.
+    #[must_use]
+    pub fn first(&self, most: usize) -> Self {
+        self.as_slice().iter().take(most).copied().collect()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+}
+
+impl fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.as_slice()).finish()
+    }
+}
+
+impl FromIterator<Block> for Blocks {
+    fn from_iter<I: IntoIterator<Item = Block>>(blocks: I) -> Self {
+        let mut all = Self::default();
+        for block in blocks {
+            all.push(block);
+        }
+        all
+    }
+}
+
+impl Blocks {
+    /// The block that says what came twice, in an option that came with this acknowledgement (RFC 2883 §4): the first one, if it
+    /// lies before the acknowledgement or within the second.
+    #[must_use]
+    pub fn duplicate(&self, seg_ack: SeqNum) -> Option<Block> {
+        let first = self.as_slice().first().filter(|first| !first.is_empty())?;
+        let is_old = first.left.is_before(seg_ack);
+        let is_part = self.as_slice().get(1).is_some_and(|second| second.covers(first));
+        (is_old || is_part).then_some(*first)
+    }
+}
+
+/// Segments that are told apart. More of them only come of tiny ones; then the last ones share a record.
+const MAX_RECORDS: usize = 1 << 16;
+
+/// Whether a segment was sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// It was not.
+    First,
+    /// It was: an acknowledgement does not say which of them arrived.
+    Again,
+}
+
+/// What we know of a segment that is not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing.
+    Outstanding,
+    /// It was lost, and is to be sent again.
+    Lost,
+    /// It has arrived, says the peer; it is kept nevertheless until it is acknowledged (RFC 2018 §8).
+    Sacked,
+}
+
+/// A segment that was sent and is not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    /// Its octets, a FIN counted.
+    pub(super) block: Block,
+    /// When it was sent last.
+    pub(super) sent_at: Instant,
+    /// Whether that was the first time.
+    pub(super) sending: Sending,
+    /// What we know of it.
+    pub(super) fate: Fate,
+}
+
+impl Record {
+    /// Its octets.
+    pub(super) const fn len(&self) -> u32 {
+        self.block.right.distance_from(self.block.left)
+    }
+}
+
+/// Everything from SND.UNA to SND.NXT, segment by segment.
+#[derive(Debug, Default)]
+pub(super) struct Scoreboard {
+    /// The segments in the order of their numbers, without gaps.
+    records: VecDeque<Record>,
+    /// Octets of those that are `Sacked`.
+    sacked: u32,
+    /// Octets of those that are `Lost`.
+    lost: u32,
+    /// How many are `Sacked`.
+    sacked_segments: u32,
+    /// How many were sent again.
+    sent_again: u32,
+}
+
+impl Scoreboard {
+    /// The segments.
+    pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = &Record> {
+        self.records.iter()
+    }
+
+    /// Those that nothing is known of.
+    pub(super) fn outstanding(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter().filter(|record| record.fate == Fate::Outstanding)
+    }
+
+    /// Where it begins and ends, if there is anything in it.
+    pub(super) fn extent(&self) -> Option<Block> {
+        Some(Block { left: self.records.front()?.block.left, right: self.records.back()?.block.right })
+    }
+
+    /// Pipe (RFC 6675 §4): octets that are in the network, as far as we know.
+    pub(super) fn pipe(&self) -> u32 {
+        self.extent().map_or(0, |all| all.right.distance_from(all.left) - self.sacked - self.lost)
+    }
+
+    /// How many segments the peer has reported.
+    pub(super) const fn sacked_segments(&self) -> u32 {
+        self.sacked_segments
+    }
+
+    /// Whether something is to be sent again.
+    pub(super) const fn has_lost(&self) -> bool {
+        self.lost > 0
+    }
+
+    /// Whether the segments can have been sent in another order than that of their numbers, or have overtaken each other.
+    pub(super) const fn is_shuffled(&self) -> bool {
+        self.sacked_segments > 0 || self.sent_again > 0
+    }
+
+    /// NextSeg, rule (1) (RFC 6675 §4): the first octets that were lost, as far as they lie in a row.
+    pub(super) fn first_lost(&self) -> Option<Block> {
+        if !self.has_lost() {
+            return None;
+        }
+        let mut lost = self.records.iter().skip_while(|record| record.fate != Fate::Lost);
+        let mut block = lost.next()?.block;
+        for next in lost.take_while(|record| record.fate == Fate::Lost) {
+            block.right = next.block.right;
+        }
+        Some(block)
+    }
+
+    /// A new segment is sent: it follows the last one.
+    pub(super) fn sent(&mut self, block: Block, now: Instant) {
+        let record = Record { block, sent_at: now, sending: Sending::First, fate: Fate::Outstanding };
+        match self.records.pop_back() {
+            Some(last) if self.records.len() + 1 >= MAX_RECORDS => {
+                self.leave(&last);
+                let block = Block { left: last.block.left, right: block.right };
+                self.enter(Record { block, ..record });
+            }
+            last => {
+                self.records.extend(last);
+                self.enter(record);
+            }
+        }
+    }
+
+    /// These octets are sent again, from the beginning of a segment on.
+    pub(super) fn sent_again(&mut self, block: Block, now: Instant) {
+        self.split(block.right);
+        self.change(|record| {
+            (block.covers(&record.block) && record.fate != Fate::Sacked).then_some(Record {
+                sent_at: now,
+                sending: Sending::Again,
+                fate: Fate::Outstanding,
+                ..*record
+            })
+        });
+    }
+
+    /// SND.UNA <- SEG.ACK; shows `delivered` what the peer had not reported before.
+    pub(super) fn acknowledge(&mut self, seg_ack: SeqNum, mut delivered: impl FnMut(&Record)) {
+        while let Some(mut first) = self.records.pop_front() {
+            self.leave(&first);
+            if first.block.right.is_at_or_before(seg_ack) {
+                if first.fate != Fate::Sacked {
+                    delivered(&first);
+                }
+                continue;
+            }
+            let rest = first;
+            first.block.left = first.block.left.later_of(seg_ack);
+            self.count(&first);
+            self.records.push_front(first);
+            if first.block != rest.block && first.fate != Fate::Sacked {
+                delivered(&Record { block: Block { left: rest.block.left, right: first.block.left }, ..rest });
+            }
+            return;
+        }
+    }
+
+    /// Update (RFC 6675 §4) with one block: what lies within it has arrived.
+    ///
+    /// A block that reaches past SND.NXT, is empty or is turned round says nothing; of one that begins before SND.UNA the rest
+    /// counts. A segment of which only a part is reported counts once the rest is.
+    pub(super) fn select(&mut self, block: Block, mut delivered: impl FnMut(&Record)) {
+        let Some(all) = self.extent() else { return };
+        if block.is_empty() || block.right.is_after(all.right) || block.right.is_at_or_before(all.left) {
+            return;
+        }
+        let block = Block { left: block.left.later_of(all.left), right: block.right };
+        let from = self.records.partition_point(|record| record.block.left.is_before(block.left));
+        for index in from..self.records.len() {
+            let Some(record) = self.records.get(index).copied() else { return };
+            if !block.covers(&record.block) {
+                return;
+            }
+            if record.fate != Fate::Sacked {
+                delivered(&record);
+                self.replace(index, Record { fate: Fate::Sacked, ..record });
+            }
+        }
+    }
+
+    /// Marks as lost what `is_lost` says of all that nothing is known of; returns what that is, if it is anything.
+    pub(super) fn mark_lost(&mut self, mut is_lost: impl FnMut(&Record) -> bool) -> Vec<Record> {
+        let mut marked = Vec::new();
+        self.change(|record| {
+            let newly = record.fate == Fate::Outstanding && is_lost(record);
+            newly.then(|| {
+                marked.push(*record);
+                Record { fate: Fate::Lost, ..*record }
+            })
+        });
+        marked
+    }
+
+    /// Nothing is believed lost any more.
+    pub(super) fn find_lost_again(&mut self) {
+        self.change(|record| (record.fate == Fate::Lost).then_some(Record { fate: Fate::Outstanding, ..*record }));
+    }
+
+    /// RFC 2018 §8: after a timeout, what the peer reported is not relied on; it may have dropped it.
+    pub(super) fn forget_sacked(&mut self) {
+        self.change(|record| (record.fate == Fate::Sacked).then_some(Record { fate: Fate::Outstanding, ..*record }));
+    }
+
+    /// Makes a segment of what lies before `at` and another of the rest, if one reaches over it.
+    fn split(&mut self, at: SeqNum) {
+        let index = self.records.partition_point(|record| record.block.right.is_at_or_before(at));
+        let Some(record) = self.records.get_mut(index).filter(|record| record.block.left.is_before(at)) else {
+            return;
+        };
+        let rest = Record { block: Block { left: at, ..record.block }, ..*record };
+        record.block.right = at;
+        self.sacked_segments += u32::from(rest.fate == Fate::Sacked);
+        self.sent_again += u32::from(rest.sending == Sending::Again);
+        self.records.insert(index + 1, rest);
+    }
+
+    /// Replaces those segments that `change` has something else for.
+    fn change(&mut self, mut change: impl FnMut(&Record) -> Option<Record>) {
+        for index in 0..self.records.len() {
+            if let Some(changed) = self.records.get(index).and_then(&mut change) {
+                self.replace(index, changed);
+            }
+        }
+    }
+
+    /// Puts a segment in the place of another.
+    fn replace(&mut self, index: usize, record: Record) {
+        if let Some(place) = self.records.get_mut(index) {
+            let before = core::mem::replace(place, record);
+            self.leave(&before);
+            self.count(&record);
+        }
+    }
+
+    /// Appends a segment.
+    fn enter(&mut self, record: Record) {
+        self.count(&record);
+        self.records.push_back(record);
+    }
+
+    /// Counts a segment.
+    fn count(&mut self, record: &Record) {
+        match record.fate {
+            Fate::Outstanding => {}
+            Fate::Lost => self.lost += record.len(),
+            Fate::Sacked => {
+                self.sacked += record.len();
+                self.sacked_segments += 1;
+            }
+        }
+        self.sent_again += u32::from(record.sending == Sending::Again);
+    }
+
+    /// Does not count a segment any more.
+    fn leave(&mut self, record: &Record) {
+        match record.fate {
+            Fate::Outstanding => {}
+            Fate::Lost => self.lost -= record.len(),
+            Fate::Sacked => {
+                self.sacked -= record.len();
+                self.sacked_segments -= 1;
+            }
+        }
+        self.sent_again -= u32::from(record.sending == Sending::Again);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEFT: SeqNum = SeqNum::new(u32::MAX - 4);
+
+    fn block(from: u32, to: u32) -> Block {
+        Block { left: LEFT + from, right: LEFT + to }
+    }
+
+    #[test]
+    fn block_knows_what_lies_in_it_across_the_wrap() {
+        assert!(block(0, 10).contains(LEFT) && block(0, 10).contains(LEFT + 9));
+        assert!(!block(0, 10).contains(LEFT - 1) && !block(0, 10).contains(LEFT + 10));
+        assert!(block(0, 10).covers(&block(0, 10)) && block(0, 10).covers(&block(3, 7)));
+        assert!(!block(1, 10).covers(&block(0, 10)) && !block(0, 9).covers(&block(0, 10)));
+        assert!(block(5, 5).is_empty() && block(6, 5).is_empty() && !block(5, 6).is_empty());
+    }
+
+    #[test]
+    fn fifth_block_has_no_room() {
+        let blocks: Blocks = (0..6).map(|n| block(n, n + 1)).collect();
+        assert_eq!(blocks.as_slice(), [block(0, 1), block(1, 2), block(2, 3), block(3, 4)]);
+        assert_eq!(blocks.first(2).as_slice(), [block(0, 1), block(1, 2)]);
+    }
+
+    #[test]
+    fn duplicate_is_the_first_block_before_the_acknowledgement_or_within_the_second() {
+        let of = |blocks: &[Block], ack| blocks.iter().copied().collect::<Blocks>().duplicate(LEFT + ack);
+        assert_eq!(of(&[block(0, 5)], 5), Some(block(0, 5)));
+        assert_eq!(of(&[block(4, 9)], 5), Some(block(4, 9)));
+        assert_eq!(of(&[block(5, 9)], 5), None);
+        assert_eq!(of(&[block(6, 8), block(6, 9)], 5), Some(block(6, 8)));
+        assert_eq!(of(&[block(6, 9), block(6, 9)], 5), Some(block(6, 9)));
+        assert_eq!(of(&[block(6, 10), block(6, 9)], 5), None);
+        assert_eq!(of(&[block(6, 8), block(10, 12), block(5, 9)], 5), None);
+        assert_eq!(of(&[block(4, 3), block(0, 9)], 5), None);
+        assert_eq!(of(&[], 5), None);
+    }
+
+    const NOW: Instant = Instant::ZERO;
+
+    /// Ten segments of ten octets each.
+    fn board() -> Scoreboard {
+        let mut board = Scoreboard::default();
+        for n in 0..10 {
+            board.sent(block(10 * n, 10 * n + 10), NOW);
+        }
+        board
+    }
+
+    /// What the block newly delivers: the first numbers.
+    fn select(board: &mut Scoreboard, block: Block) -> Vec<u32> {
+        let mut delivered = Vec::new();
+        board.select(block, |record| delivered.push(record.block.left.distance_from(LEFT)));
+        board.check();
+        delivered
+    }
+
+    impl Scoreboard {
+        /// Holds the counters against what they count.
+        fn check(&self) {
+            let of = |fate| self.records().filter(move |record| record.fate == fate);
+            assert_eq!(self.sacked, of(Fate::Sacked).map(Record::len).sum::<u32>());
+            assert_eq!(self.lost, of(Fate::Lost).map(Record::len).sum::<u32>());
+            assert_eq!(self.sacked_segments as usize, of(Fate::Sacked).count());
+            assert_eq!(self.sent_again as usize, self.records().filter(|r| r.sending == Sending::Again).count());
+            let gap = self.records.iter().zip(self.records.iter().skip(1)).find(|(a, b)| a.block.right != b.block.left);
+            assert_eq!(gap, None);
+        }
+    }
+
+    #[test]
+    fn whole_segments_are_reported_once() {
+        let mut board = board();
+        assert_eq!(select(&mut board, block(20, 40)), [20, 30]);
+        assert_eq!(select(&mut board, block(20, 50)), [40]);
+        assert_eq!(select(&mut board, block(65, 85)), [70], "parts count when the rest is reported");
+        assert_eq!(select(&mut board, block(60, 90)), [60, 80]);
+        assert_eq!((board.pipe(), board.sacked_segments()), (40, 6));
+    }
+
+    #[test]
+    fn blocks_that_make_no_sense_say_nothing() {
+        let mut board = board();
+        for nonsense in [block(40, 40), block(50, 40), block(20, 101), block(200, 300)] {
+            assert_eq!(select(&mut board, nonsense), [], "{nonsense:?}");
+        }
+        let far = Block { left: LEFT - 100, right: LEFT };
+        assert_eq!(select(&mut board, far), []);
+        assert_eq!(select(&mut board, Block { left: LEFT - 100, right: LEFT + 20 }), [0, 10], "the rest counts");
+        assert_eq!(select(&mut board, Block { left: LEFT + 50, right: LEFT - 5 }), []);
+        assert_eq!(select(&mut board, block(0, 100)).len(), 8, "optimism is the peer's own loss");
+        assert_eq!(select(&mut Scoreboard::default(), block(0, 100)), []);
+    }
+
+    #[test]
+    fn acknowledgement_delivers_what_was_not_reported() {
+        let mut board = board();
+        select(&mut board, block(10, 20));
+        let mut delivered = Vec::new();
+        board.acknowledge(LEFT + 35, |record| delivered.push(record.block));
+        board.check();
+        assert_eq!(delivered, [block(0, 10), block(20, 30), block(30, 35)]);
+        assert_eq!(board.extent(), Some(block(35, 100)));
+        board.acknowledge(LEFT + 100, |_| {});
+        board.check();
+        assert_eq!((board.extent(), board.pipe()), (None, 0));
+    }
+
+    #[test]
+    fn lost_segments_leave_the_pipe_until_they_are_sent_again() {
+        let mut board = board();
+        select(&mut board, block(30, 40));
+        let marked = board.mark_lost(|record| record.block.left.is_before(LEFT + 50));
+        assert_eq!(marked.len(), 4);
+        assert_eq!((board.pipe(), board.first_lost()), (50, Some(block(0, 30))));
+        board.sent_again(block(0, 25), NOW);
+        board.check();
+        assert_eq!((board.pipe(), board.first_lost()), (75, Some(block(25, 30))));
+        board.sent_again(block(25, 30), NOW);
+        assert_eq!(board.first_lost(), Some(block(40, 50)));
+        board.find_lost_again();
+        board.check();
+        assert_eq!((board.pipe(), board.first_lost()), (90, None));
+    }
+
+    #[test]
+    fn timeout_forgets_what_was_reported() {
+        let mut board = board();
+        select(&mut board, block(30, 100));
+        board.forget_sacked();
+        board.check();
+        assert_eq!((board.pipe(), board.sacked_segments()), (100, 0));
+    }
+
+    #[test]
+    fn records_are_bounded() {
+        let mut board = Scoreboard::default();
+        let count = u32::try_from(MAX_RECORDS).unwrap() + 100;
+        for n in 0..count {
+            board.sent(block(n, n + 1), NOW);
+        }
+        assert_eq!(board.records.len(), MAX_RECORDS);
+        assert_eq!(select(&mut board, block(0, count)).len(), MAX_RECORDS);
+        board.sent(block(count, count + 1), NOW);
+        board.check();
+        assert_eq!((board.records.len(), board.pipe()), (MAX_RECORDS, 102), "what joins is not reported any more");
+    }
+}
