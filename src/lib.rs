@@ -43,8 +43,8 @@ use calls::{Abort, Advice, Close, Closed, Connected, Data, Open, Receive, Reset,
 use smol_channel::{Ack, FinAck, Rst, Syn, SynAck};
 use st::{Participant, Role, Timeout};
 use tcp::{
-    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Finishes, HardError, IcmpError,
-    Reopens, Resets, Restarts, segment::Segment,
+    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Crowded, Finishes, HardError,
+    IcmpError, Reopens, Resets, Restarts, ReturnsCookie, segment::Segment,
 };
 
 // ── Roles ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -128,9 +128,12 @@ Offer!(
 );
 
 Offer!(
-    /// LISTEN.
+    /// LISTEN. When too many handshakes wait, a SYN is answered by a cookie and forgotten ([`tcp::cookie`]): the session goes on
+    /// listening, and the cookie's return begins the connection.
     pub SystemListen<S: SystemSide> => ListenEvent {
         S::Peer & Syn(Syn). (S::Peer + SynAck). SystemSynReceived<S>,
+        S::Peer & Crowded(Crowded). (S::Peer + SynAck). SystemListen<S>,
+        S::Peer & Cookie(ReturnsCookie). (S::User + Connected). SystemEstablished<S>,
         S::Peer & Refused(Segment). (S::Peer + Rst). SystemListen<S>,
         S::Peer & Ignored(Segment). SystemListen<S>,
         S::User & Abort(Abort). end,

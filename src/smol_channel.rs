@@ -14,11 +14,12 @@ use crate::st::{
     Action, After, At, Branch, Choice, End, Message, Name, OfferOne, OfferTwo, Position, Role, SelectOne, SelectTwo,
     Selection, SessionError, Taken, Token,
 };
+use crate::tcp::cookie::Admission;
 use crate::tcp::segment::{Control, Segment};
 use crate::tcp::seq::SeqNum;
 use crate::tcp::{
-    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Finishes, HardError, IcmpError,
-    Reopens, Resets, Restarts, State, Tcp, TcpListen,
+    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Crowded, Finishes, HardError,
+    IcmpError, Reopens, Resets, Restarts, ReturnsCookie, State, Tcp, TcpListen,
 };
 
 /// A segment that is not of the message type asked for.
@@ -119,6 +120,8 @@ macro_rules! refines {
 // A FIN that comes before the text in front of it is remembered; the message that later fills the gap is what finishes
 // the stream. So both types may be either.
 refines! {
+    Crowded: Syn;
+    ReturnsCookie: Ack, FinAck;
     AcksSyn: Ack, FinAck;
     AcksSynAndFinishes: FinAck;
     Restarts: Syn, SynAck;
@@ -410,11 +413,15 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
     }
 
     /// Takes what the backlog brought: binds this session to the connection where there is one.
-    pub(crate) fn adopt(&mut self, arrival: Arrival) -> (SocketAddrV4, Segment) {
-        self.last_remote = arrival.remote;
-        self.predecessor = arrival.predecessor;
-        self.connection = arrival.inbox.map(|inbox| (arrival.remote, inbox));
-        (arrival.remote, arrival.segment)
+    pub(crate) fn adopt(
+        &mut self,
+        Arrival { remote, segment, standing, predecessor }: Arrival,
+    ) -> (SocketAddrV4, Segment, Admission) {
+        let (inbox, admission) = standing.split();
+        self.last_remote = remote;
+        self.predecessor = predecessor;
+        self.connection = inbox.map(|inbox| (remote, inbox));
+        (remote, segment, admission)
     }
 
     fn recv(
@@ -426,7 +433,8 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
             let (remote, segment) = match self.source() {
                 Source::Listening(backlog) => {
                     let arrival = recv_until::<_, Peer>(backlog, deadline)?;
-                    self.adopt(arrival)
+                    let (remote, segment, _) = self.adopt(arrival);
+                    (remote, segment)
                 }
                 Source::Connected(remote, inbox) => (remote, recv_until::<_, Peer>(inbox.receiver(), deadline)?),
             };

@@ -9,6 +9,7 @@ mod error;
 mod icmp;
 mod inbox;
 mod ip;
+mod jar;
 mod link;
 mod table;
 mod tun;
@@ -19,11 +20,11 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use log::debug;
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpProtocol, Ipv4Packet};
 
 pub use error::{DeviceError, ListenError};
-pub use inbox::{Arrival, Backlog, Inbox};
+pub use inbox::{Arrival, Backlog, Inbox, Standing};
 pub use link::{BadLink, Impairment, LinkEnd, perfect};
 pub use table::{BACKLOG, INBOX_BYTES, INBOX_SEGMENTS, MAX_CONNECTIONS, MAX_HALF_OPEN, SEGMENT_OVERHEAD_BYTES};
 
@@ -32,7 +33,7 @@ use crate::tcp::seq::SeqNum;
 use crate::tcp::{Carriage, Ecn, Fragmentation, Path, TcpClosed, Ttl};
 use icmp::Quoted;
 use ip::Host;
-use table::{Key, Offered, Place, Reported, Table};
+use table::{Admitted, Key, Offered, Place, Reported, Table};
 use tun::Tun;
 use wire::{IpLayer, Wire};
 
@@ -90,6 +91,8 @@ struct Shared {
     host: Host,
     ttl: u8,
     table: Mutex<Table>,
+    /// When the table's time began.
+    epoch: std::time::Instant,
     stop: AtomicBool,
     /// The identification of the next packet that may be cut on its way.
     idents: AtomicU16,
@@ -123,7 +126,8 @@ impl SmolLower {
             wire,
             host,
             ttl: config.ttl,
-            table: Mutex::default(),
+            table: Mutex::new(Table::new(host.address())),
+            epoch: std::time::Instant::now(),
             stop: AtomicBool::new(false),
             idents: AtomicU16::new(rand::random()),
             broken: OnceLock::new(),
@@ -283,7 +287,7 @@ impl SmolLower {
         segment: Segment,
         predecessor: Option<SeqNum>,
     ) -> Result<(), DeviceError> {
-        let offered = self.table().offer(remote, segment); // unlocked again from here on
+        let offered = self.table().offer(remote, segment, self.now()); // unlocked again from here on
         match offered {
             Offered::Taken => Ok(()),
             Offered::Lost(reason) => {
@@ -291,9 +295,15 @@ impl SmolLower {
                 Ok(())
             }
             Offered::Unclaimed(segment) => self.answer_as_closed(remote, &segment),
-            Offered::Listening { backlog, segment, connection } => {
-                let inbox = connection.map(|(place, queues)| Inbox::new(self.clone(), place, queues));
-                let arrival = Arrival { remote, segment, inbox, predecessor };
+            Offered::Listening { backlog, segment, admitted } => {
+                let inbox = |(place, queues)| Inbox::new(self.clone(), place, queues);
+                let standing = match admitted {
+                    Admitted::Stray => Standing::Stray,
+                    Admitted::Begins(connection) => Standing::Begins(inbox(connection)),
+                    Admitted::Crowded(iss) => Standing::Crowded(iss),
+                    Admitted::Returns(connection, cookie) => Standing::Returns(inbox(connection), cookie),
+                };
+                let arrival = Arrival { remote, segment, standing, predecessor };
                 if backlog.try_send(arrival).is_err() {
                     debug!("segment from {remote} dropped: nobody listens just now");
                 }
@@ -336,6 +346,12 @@ impl SmolLower {
         drop(ended);
     }
 
+    /// The table's time.
+    fn now(&self) -> Instant {
+        let micros = self.shared.epoch.elapsed().as_micros();
+        Instant::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.shared.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -356,7 +372,7 @@ mod testing;
 #[cfg(test)]
 mod tests {
     use std::thread::{self, JoinHandle};
-    use std::time::Instant;
+    use std::time::Instant as RealTime;
 
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
@@ -464,15 +480,16 @@ mod tests {
         let backlog = lower.listen(555).unwrap();
         peer.transmit(packet(1000, 555, ACK, b"")).unwrap();
         let stray = backlog.receiver().recv().unwrap();
-        assert!(stray.inbox.is_none());
+        assert!(stray.into_inbox().is_none());
         peer.transmit(packet(1000, 555, SYN, b"")).unwrap();
         peer.transmit(packet(1000, 555, ACK, b"hello")).unwrap();
         let arrival = backlog.receiver().recv().unwrap();
         assert_eq!(arrival.remote, SocketAddrV4::new(PEER, 1000));
         assert!(arrival.segment.control.syn());
-        let inbox = arrival.inbox.unwrap();
+        let remote = arrival.remote;
+        let inbox = arrival.into_inbox().unwrap();
         assert_eq!(inbox.receiver().recv().unwrap().payload, b"hello");
-        assert_eq!(inbox.remote(), arrival.remote);
+        assert_eq!(inbox.remote(), remote);
         inbox.established();
     }
 
@@ -482,7 +499,7 @@ mod tests {
         let backlog = lower.listen(555).unwrap();
         for _ in 0..3 {
             peer.transmit(packet(1000, 555, SYN, b"")).unwrap();
-            assert!(backlog.receiver().recv().unwrap().inbox.is_some());
+            assert!(backlog.receiver().recv().unwrap().into_inbox().is_some());
         }
         peer.transmit(packet(1001, 555, SYN, b"")).unwrap(); // stays in the backlog, which is dropped with it
         while backlog.receiver().is_empty() {
@@ -501,14 +518,15 @@ mod tests {
         let (lower, peer, _ip_thread) = served();
         let backlog = lower.listen(555).unwrap();
         peer.transmit(packet(1000, 555, SYN, b"")).unwrap();
-        let first = backlog.receiver().recv().unwrap().inbox.unwrap();
+        let first = backlog.receiver().recv().unwrap().into_inbox().unwrap();
         first.resubmit(segment(1000, 555, SYN, b""), SeqNum::new(77)).unwrap();
         let second = backlog.receiver().recv().unwrap();
-        assert!(second.inbox.is_some());
         assert_eq!(second.predecessor, Some(SeqNum::new(77)));
+        let second_inbox = second.into_inbox();
+        assert!(second_inbox.is_some());
         drop(backlog);
         let stray = segment(1000, 555, ACK, b"");
-        second.inbox.unwrap().resubmit(stray, SeqNum::new(77)).unwrap();
+        second_inbox.unwrap().resubmit(stray, SeqNum::new(77)).unwrap();
         expect_segment(&peer, RST, 200, 0);
     }
 
@@ -525,7 +543,7 @@ mod tests {
         let taken: Vec<_> = backlog.receiver().try_iter().collect();
         let late = u16::try_from(BACKLOG + 10).unwrap();
         peer.transmit(packet(late, 555, SYN, b"")).unwrap();
-        assert!(backlog.receiver().recv().unwrap().inbox.is_some());
+        assert!(backlog.receiver().recv().unwrap().into_inbox().is_some());
         drop(taken);
     }
 
@@ -572,7 +590,7 @@ mod tests {
         let mut inboxes = Vec::new();
         for port in [1000, 1001] {
             peer.transmit(packet(port, 555, SYN, b"")).unwrap();
-            inboxes.push(backlog.receiver().recv().unwrap().inbox.unwrap());
+            inboxes.push(backlog.receiver().recv().unwrap().into_inbox().unwrap());
         }
         let header = ip::header(US, PEER, SERVICE, 1_480).unwrap();
         let [high, low] = 1001_u16.to_be_bytes();
@@ -592,7 +610,7 @@ mod tests {
         let (lower, peer, _ip_thread) = served();
         let backlog = lower.listen(555).unwrap();
         peer.transmit(packet(1000, 555, SYN, b"")).unwrap();
-        let inbox = backlog.receiver().recv().unwrap().inbox.unwrap();
+        let inbox = backlog.receiver().recv().unwrap().into_inbox().unwrap();
         let header = ip::header(US, PEER, SERVICE, 1_480).unwrap();
         let quoted = [&header[..], &[2, 43, 3, 232, 0, 0, 0, 9]].concat();
         for _ in 0..100 {
@@ -622,7 +640,7 @@ mod tests {
         let (lower, peer, _ip_thread) = served();
         let backlog = lower.listen(555).unwrap();
         peer.transmit(packet(1000, 555, SYN, b"")).unwrap();
-        let inbox = backlog.receiver().recv().unwrap().inbox.unwrap();
+        let inbox = backlog.receiver().recv().unwrap().into_inbox().unwrap();
         for size in [3_000, 65_495] {
             let payload = vec![5; size];
             let segment = packet(1000, 555, ACK, &payload).split_off(20);
@@ -640,7 +658,7 @@ mod tests {
         let (lower, peer, _ip_thread) = served();
         let backlog = lower.listen(555).unwrap();
         peer.transmit(packet(1000, 555, SYN, b"")).unwrap();
-        let inbox = backlog.receiver().recv().unwrap().inbox.unwrap();
+        let inbox = backlog.receiver().recv().unwrap().into_inbox().unwrap();
         let with_ecn = |mut bytes: Vec<u8>, ecn: Ecn| {
             let mut packet = Ipv4Packet::new_unchecked(&mut bytes[..]);
             packet.set_ecn(ecn.bits());
@@ -723,8 +741,8 @@ mod tests {
         let (lower, peer, ip_thread) = served();
         let backlog = lower.listen(555).unwrap();
         peer.transmit(packet(1000, 555, SYN, b"")).unwrap();
-        let inbox = backlog.receiver().recv().unwrap().inbox.unwrap();
-        let asked = Instant::now();
+        let inbox = backlog.receiver().recv().unwrap().into_inbox().unwrap();
+        let asked = RealTime::now();
         lower.stop();
         assert!(inbox.receiver().recv().is_err());
         assert!(backlog.receiver().recv().is_err());

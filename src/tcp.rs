@@ -17,6 +17,7 @@ mod carriage;
 mod closing;
 mod config;
 mod congestion;
+pub mod cookie;
 mod cubic;
 mod ecn;
 mod established;
@@ -65,7 +66,7 @@ pub use established::{CloseWait, Due, Established, EstablishedVerdict, Open, Tra
 pub use fin_wait::{FinWait1, FinWait1Verdict, FinWait2, FinWait2Due, FinWait2Verdict};
 pub use icmp::{HardError, IcmpError, IcmpKind};
 pub use keep_alive::KeepAlive;
-pub use listen::{LocalAddr, TcpClosed, TcpListen};
+pub use listen::{Crowded, ListenVerdict, LocalAddr, ReturnsCookie, TcpClosed, TcpListen};
 pub use segment::Segment;
 pub use syn_received::{Origin, SynReceived, SynReceivedDue, SynReceivedVerdict};
 pub use syn_sent::{SynSent, SynSentDue, SynSentVerdict};

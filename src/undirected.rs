@@ -13,6 +13,7 @@ use crate::cb::CbChannel;
 use crate::smol_channel::{Arrived, ChannelFilter, Filtered, NetChannel, Source};
 use crate::smol_lower::Arrival;
 use crate::st::{Envelope, Name, Offer, Picked, SessionError, Timeout, Token};
+use crate::tcp::cookie::Admission;
 use crate::tcp::segment::Segment;
 use crate::tcp::{IcmpError, Poll};
 
@@ -124,7 +125,7 @@ impl<S: SystemSide> Io<S> {
     pub fn listen<A: Offer>(
         &mut self,
         st: Token<S, A>,
-        judge: impl FnOnce(SocketAddrV4, Segment) -> Picked<A, S::Peer>,
+        judge: impl FnOnce(SocketAddrV4, Segment, Admission) -> Picked<A, S::Peer>,
     ) -> Result<A::Branch<S>, SessionError> {
         self.net.forget();
         let Source::Listening(backlog) = self.net.source() else {
@@ -136,8 +137,8 @@ impl<S: SystemSide> Io<S> {
             Event::Icmp(_) | Event::Timeout => Err(RecvError),
         };
         let arrival = arrival.map_err(|RecvError| network_gone::<S>())?;
-        let (remote, segment) = self.net.adopt(arrival);
-        Ok(judge(remote, segment).take(st))
+        let (remote, segment, admission) = self.net.adopt(arrival);
+        Ok(judge(remote, segment, admission).take(st))
     }
 
     /// What is already there, unless it is time to look elsewhere.
@@ -258,7 +259,7 @@ mod tests {
         let net = NetChannel::new(lower.clone(), backlog);
         let mut io = Io::new(net, system, Clock::start());
         lower.arrive(remote(), segment(Control::SYN));
-        let _st = io.listen(System::start(), |_, segment| Everything::Came(segment)).unwrap();
+        let _st = io.listen(System::start(), |_, segment, _| Everything::Came(segment)).unwrap();
         (io, lower, user)
     }
 

@@ -9,6 +9,7 @@ use super::SmolLower;
 use super::error::DeviceError;
 use super::table::{Place, Queues};
 use crate::tcp::IcmpError;
+use crate::tcp::cookie::{Admission, Cookie};
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNum;
 
@@ -62,10 +63,43 @@ pub struct Arrival {
     pub remote: SocketAddrV4,
     /// The segment.
     pub segment: Segment,
-    /// For a SYN that may begin a connection: whatever follows it between these two ports arrives here already.
-    pub inbox: Option<Inbox>,
+    /// What is known of it.
+    pub standing: Standing,
     /// For a SYN that reopens a connection in TIME-WAIT: its SND.NXT, which our number has to be past (RFC 9293 §3.6.1, MAY-2).
     pub predecessor: Option<SeqNum>,
+}
+
+/// What the table knows of a segment for a listener.
+#[derive(Debug)]
+pub enum Standing {
+    /// It begins no connection.
+    Stray,
+    /// A SYN that may begin a connection: whatever follows it between these two ports arrives here already.
+    Begins(Inbox),
+    /// A SYN for which there is no place; the cookie that is to be the ISS of its answer.
+    Crowded(SeqNum),
+    /// It brings a cookie back: its connection has a place, as above.
+    Returns(Inbox, Cookie),
+}
+
+impl Arrival {
+    /// The place of its connection, if it has one.
+    #[must_use]
+    pub fn into_inbox(self) -> Option<Inbox> {
+        self.standing.split().0
+    }
+}
+
+impl Standing {
+    /// The place, and what the listener has to know.
+    pub(crate) fn split(self) -> (Option<Inbox>, Admission) {
+        match self {
+            Self::Stray => (None, Admission::Ordinary),
+            Self::Begins(inbox) => (Some(inbox), Admission::Ordinary),
+            Self::Crowded(iss) => (None, Admission::Crowded(iss)),
+            Self::Returns(inbox, cookie) => (Some(inbox), Admission::Returns(cookie)),
+        }
+    }
 }
 
 /// A connection's place in the table and the segments that arrive for it, which end when the IP thread ends.

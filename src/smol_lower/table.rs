@@ -1,23 +1,31 @@
 //! The table of connections: which inbox a segment belongs to.
 
-use core::net::SocketAddrV4;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::{HashMap, VecDeque};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use log::debug;
+use smoltcp::time::{Duration, Instant};
 
 use super::error::ListenError;
 use super::inbox::Arrival;
+use super::jar::Jar;
 use crate::tcp::IcmpError;
+use crate::tcp::cookie::Cookie;
 use crate::tcp::segment::Segment;
+use crate::tcp::seq::SeqNum;
 
 /// Connections in the table at once, in any state from SYN-RECEIVED to TIME-WAIT; a SYN on top is dropped, and the peer repeats it.
 /// Four times what we promise to serve, so that those in TIME-WAIT do not keep new ones out.
 pub const MAX_CONNECTIONS: usize = 4_096;
 
-/// Of those, the ones whose handshake is not complete: a flood of SYNs leaves three quarters of the table to others. When
-/// there are more, the oldest gives way: a true client answers within its round-trip time, a made-up one never does.
+/// Of those, the ones whose handshake is not complete: a flood of SYNs leaves three quarters of the table to others. A SYN on top is
+/// answered by a cookie ([`crate::tcp::cookie`]) and not remembered, so a flood takes no more memory than this, however long.
 pub const MAX_HALF_OPEN: usize = MAX_CONNECTIONS / 4;
+
+/// A handshake of this age gives way to a new one: a true client has answered long before, most likely, a made-up one never will. So
+/// the time after a flood, and a slow one, have no need of cookies.
+const HALF_OPEN_GRACE: Duration = Duration::from_secs(5);
 
 /// Entries of the queue of handshakes, those that are no longer half open included; at more than that it is tidied up.
 const HANDSHAKES_REMEMBERED: usize = 2 * MAX_HALF_OPEN;
@@ -82,17 +90,32 @@ pub(super) enum Offered {
     Taken,
     /// There is no room for it.
     Lost(&'static str),
-    /// It is for a port that is listened on; with a place and the inbox's receiver if it may begin a connection.
+    /// It is for a port that is listened on.
     Listening {
         /// Where arrivals at this port go.
         backlog: Sender<Arrival>,
         /// The segment.
         segment: Segment,
-        /// The new connection.
-        connection: Option<(Place, Queues)>,
+        /// What it is to the listener.
+        admitted: Admitted,
     },
     /// It is for no connection and no listener.
     Unclaimed(Segment),
+}
+
+/// A new connection: its place and what arrives for it.
+pub(super) type Connection = (Place, Queues);
+
+/// What a segment is to a listener.
+pub(super) enum Admitted {
+    /// It begins no connection.
+    Stray,
+    /// It may begin this one.
+    Begins(Connection),
+    /// It would, but there is no place: its answer is to have this ISS.
+    Crowded(SeqNum),
+    /// It brings back a cookie, and so completes the handshake of this one.
+    Returns(Connection, Cookie),
 }
 
 /// The connections and the ports listened on.
@@ -100,13 +123,14 @@ pub(super) enum Offered {
 /// What a hostile peer can pin here is at most [`INBOX_BYTES`] for each of [`MAX_CONNECTIONS`] (1.5 GiB, and only while none of
 /// their threads runs; a single reassembled segment may be 64 KiB and still counts in), and [`BACKLOG`] segments of at most 64 KiB
 /// a listening port (16 MiB).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
     connections: HashMap<Key, Route>,
     listeners: HashMap<u16, Listener>,
     half_open: usize,
-    /// The half-open ones, oldest first, among others that no longer are.
-    handshakes: VecDeque<Place>,
+    /// The half-open ones and when they began, oldest first, among others that no longer are.
+    handshakes: VecDeque<(Place, Instant)>,
+    jar: Jar,
     serials: u64,
     life: Life,
 }
@@ -148,6 +172,19 @@ pub(super) struct Listener {
 }
 
 impl Table {
+    /// The empty table of a host with this address.
+    pub(super) fn new(address: Ipv4Addr) -> Self {
+        Self {
+            connections: HashMap::new(),
+            listeners: HashMap::new(),
+            half_open: 0,
+            handshakes: VecDeque::new(),
+            jar: Jar::new(address),
+            serials: 0,
+            life: Life::Open,
+        }
+    }
+
     /// Begins to listen; the number is for [`Table::unlisten`].
     pub(super) fn listen(&mut self, port: u16) -> Result<(Receiver<Arrival>, u64), ListenError> {
         if self.life == Life::Closed {
@@ -174,7 +211,7 @@ impl Table {
 
     /// Decides what becomes of a segment; a SYN for a listening port gets its place in the table at once, so that what follows it
     /// finds the same inbox.
-    pub(super) fn offer(&mut self, remote: SocketAddrV4, segment: Segment) -> Offered {
+    pub(super) fn offer(&mut self, remote: SocketAddrV4, segment: Segment, now: Instant) -> Offered {
         let key = Key { remote, local_port: segment.dst_port };
         if let Some(route) = self.connections.get_mut(&key) {
             return route.push(segment);
@@ -186,19 +223,35 @@ impl Table {
         if backlog.is_full() {
             return Offered::Lost("the backlog is full");
         }
-        if !begins_connection(&segment) {
+        let cookie = self.jar.take(remote, &segment, now);
+        if cookie.is_none() && !begins_connection(&segment) {
             if backlog.len() >= BACKLOG_STRAYS {
                 return Offered::Lost("SYNs have the rest of the backlog");
             }
-            return Offered::Listening { backlog, segment, connection: None };
+            return Offered::Listening { backlog, segment, admitted: Admitted::Stray };
         }
-        if self.half_open >= MAX_HALF_OPEN || self.connections.len() >= MAX_CONNECTIONS {
+        if cookie.is_some() && self.connections.len() >= MAX_CONNECTIONS {
             self.evict_half_open();
         }
-        if self.connections.len() >= MAX_CONNECTIONS {
+        if self.connections.len() - self.half_open >= MAX_CONNECTIONS {
             return Offered::Lost("the table of connections is full");
         }
-        Offered::Listening { backlog, segment, connection: Some(self.insert(key)) }
+        let admitted = match cookie {
+            Some(cookie) => Admitted::Returns(self.insert(key, Handshake::Complete), cookie),
+            None if self.has_half_open_place(now) => Admitted::Begins(self.insert_half_open(key, now)),
+            // Its return has a place: that of a handshake.
+            None => Admitted::Crowded(self.jar.give(remote, &segment, now)),
+        };
+        Offered::Listening { backlog, segment, admitted }
+    }
+
+    /// Gives a connection its place before its handshake is complete.
+    fn insert_half_open(&mut self, key: Key, now: Instant) -> Connection {
+        let connection = self.insert(key, Handshake::HalfOpen);
+        self.half_open += 1;
+        self.forget_handshakes();
+        self.handshakes.push_back((connection.0, now));
+        connection
     }
 
     /// Hands on an ICMP error about a segment of a connection.
@@ -213,42 +266,49 @@ impl Table {
     }
 
     /// Gives a connection its place.
-    fn insert(&mut self, key: Key) -> (Place, Queues) {
+    fn insert(&mut self, key: Key, handshake: Handshake) -> Connection {
         let serial = self.next_serial();
         let (inbox, segments) = unbounded(); // bounded by `Route::push`, without room set aside for each connection
         let (to_errors, errors) = bounded(INBOX_ERRORS);
-        let route = Route {
-            serial,
-            handshake: Handshake::HalfOpen,
-            inbox,
-            errors: to_errors,
-            sizes: VecDeque::new(),
-            waiting_bytes: 0,
-        };
+        let route = Route { serial, handshake, inbox, errors: to_errors, sizes: VecDeque::new(), waiting_bytes: 0 };
         self.connections.insert(key, route);
-        self.half_open += 1;
-        let place = Place { key, serial };
-        self.forget_handshakes();
-        self.handshakes.push_back(place);
-        (place, Queues { segments, errors })
+        (Place { key, serial }, Queues { segments, errors })
     }
 
     /// Forgets the oldest entries of `handshakes` that are no longer half open, and all such when they have become many.
     fn forget_handshakes(&mut self) {
         if self.handshakes.len() > HANDSHAKES_REMEMBERED {
             let mut handshakes = std::mem::take(&mut self.handshakes);
-            handshakes.retain(|&place| self.is_half_open(place));
+            handshakes.retain(|&(place, _)| self.is_half_open(place));
             self.handshakes = handshakes;
         }
-        while self.handshakes.front().is_some_and(|&place| !self.is_half_open(place)) {
+        while self.handshakes.front().is_some_and(|&(place, _)| !self.is_half_open(place)) {
             self.handshakes.pop_front();
         }
+    }
+
+    /// Whether there is room for one more handshake, if need be by ending the oldest.
+    fn has_half_open_place(&mut self, now: Instant) -> bool {
+        let is_overdue = |(_, since): &(Place, Instant)| *since + HALF_OPEN_GRACE <= now;
+        if self.has_room() {
+            return true;
+        }
+        self.forget_handshakes();
+        if self.handshakes.front().is_some_and(is_overdue) {
+            self.evict_half_open();
+        }
+        self.has_room()
+    }
+
+    /// Whether there is room for one more handshake.
+    fn has_room(&self) -> bool {
+        self.half_open < MAX_HALF_OPEN && self.connections.len() < MAX_CONNECTIONS
     }
 
     /// Ends the oldest handshake: its inbox ends, and its session with it.
     pub(super) fn evict_half_open(&mut self) {
         self.forget_handshakes();
-        if let Some(place) = self.handshakes.pop_front() {
+        if let Some((place, _)) = self.handshakes.pop_front() {
             debug!("{}: its handshake gives way to a newer one", place.key.remote);
             self.remove(place);
         }
@@ -341,10 +401,11 @@ fn begins_connection(segment: &Segment) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use core::net::Ipv4Addr;
-
+    use super::super::inbox::Standing;
     use super::*;
-    use crate::smol_lower::testing::{ACK, FIN, RST, SYN, segment};
+    use crate::smol_lower::testing::{ACK, FIN, RST, SYN, US, segment};
+
+    const START: Instant = Instant::ZERO;
 
     fn peer(number: usize) -> SocketAddrV4 {
         let [.., third, fourth] = (number / 60_000).to_be_bytes();
@@ -354,17 +415,17 @@ mod tests {
 
     fn connection(offered: Offered) -> (Place, Receiver<Segment>) {
         match offered {
-            Offered::Listening { connection: Some((place, queues)), .. } => (place, queues.segments),
+            Offered::Listening { admitted: Admitted::Begins((place, queues)), .. } => (place, queues.segments),
             _ => panic!("no new connection"),
         }
     }
 
     #[test]
     fn a_syn_gets_a_place_and_what_follows_its_inbox() {
-        let mut table = Table::default();
+        let mut table = Table::new(US);
         let (_arrivals, _) = table.listen(555).unwrap();
-        let (place, inbox) = connection(table.offer(peer(1), segment(1000, 555, SYN, b"")));
-        assert!(matches!(table.offer(peer(1), segment(1000, 555, ACK, b"a")), Offered::Taken));
+        let (place, inbox) = connection(table.offer(peer(1), segment(1000, 555, SYN, b""), START));
+        assert!(matches!(table.offer(peer(1), segment(1000, 555, ACK, b"a"), START), Offered::Taken));
         assert_eq!(inbox.recv().unwrap().payload, b"a");
         table.remove(place);
         assert!(inbox.recv().is_err());
@@ -372,44 +433,69 @@ mod tests {
 
     #[test]
     fn only_a_plain_syn_begins_a_connection() {
-        let mut table = Table::default();
+        let mut table = Table::new(US);
         let (_arrivals, _) = table.listen(555).unwrap();
         for control in [0, ACK, RST, FIN, SYN | ACK, SYN | FIN, SYN | RST] {
-            let offered = table.offer(peer(1), segment(1000, 555, control, b""));
-            let Offered::Listening { connection, .. } = offered else {
-                panic!("not for the listener");
-            };
-            assert!(connection.is_none(), "{control}");
+            let offered = table.offer(peer(1), segment(1000, 555, control, b""), START);
+            let is_stray = matches!(offered, Offered::Listening { admitted: Admitted::Stray, .. });
+            assert!(is_stray, "{control}");
         }
-        assert!(matches!(table.offer(peer(1), segment(1000, 556, SYN, b"")), Offered::Unclaimed(_)));
+        assert!(matches!(table.offer(peer(1), segment(1000, 556, SYN, b""), START), Offered::Unclaimed(_)));
     }
 
     #[test]
     fn an_old_place_does_not_free_a_newer_one() {
-        let mut table = Table::default();
+        let mut table = Table::new(US);
         let (_arrivals, _) = table.listen(555).unwrap();
-        let (old, _old_inbox) = connection(table.offer(peer(1), segment(1000, 555, SYN, b"")));
+        let (old, _old_inbox) = connection(table.offer(peer(1), segment(1000, 555, SYN, b""), START));
         table.remove(old);
-        let (_new, new_inbox) = connection(table.offer(peer(1), segment(1000, 555, SYN, b"")));
+        let (_new, new_inbox) = connection(table.offer(peer(1), segment(1000, 555, SYN, b""), START));
         table.remove(old);
         table.establish(old);
         assert_eq!(table.half_open, 1);
-        table.offer(peer(1), segment(1000, 555, ACK, b"x"));
+        table.offer(peer(1), segment(1000, 555, ACK, b"x"), START);
         assert_eq!(new_inbox.len(), 1);
     }
 
-    #[test]
-    fn the_oldest_handshake_gives_way_to_a_new_one() {
-        let mut table = Table::default();
-        let (_arrivals, _) = table.listen(555).unwrap();
-        let mut syn = |number| connection(table.offer(peer(number), segment(1, 555, SYN, b"")));
+    /// A half-open connection.
+    type Half = (Place, Receiver<Segment>);
+
+    /// A table in which all half-open places are taken, and those who hold them.
+    fn crowded() -> (Table, Receiver<Arrival>, Vec<Half>) {
+        let mut table = Table::new(US);
+        let (arrivals, _) = table.listen(555).unwrap();
+        let mut syn = |number| connection(table.offer(peer(number), segment(1, 555, SYN, b""), START));
         let held: Vec<_> = (0..MAX_HALF_OPEN).map(&mut syn).collect();
+        (table, arrivals, held)
+    }
+
+    /// What the table makes of this segment of a peer that has no place.
+    fn admitted(table: &mut Table, number: usize, control: u8, ack: SeqNum, now: Instant) -> Admitted {
+        let segment = Segment { ack, ..segment(1, 555, control, b"") };
+        let segment = if control == SYN { segment } else { Segment { seq: segment.seq + 1, ..segment } };
+        match table.offer(peer(number), segment, now) {
+            Offered::Listening { admitted, .. } => admitted,
+            _ => panic!("not for the listener"),
+        }
+    }
+
+    fn cookie(table: &mut Table, number: usize, now: Instant) -> SeqNum {
+        match admitted(table, number, SYN, SeqNum::default(), now) {
+            Admitted::Crowded(iss) => iss,
+            _ => panic!("there was a place"),
+        }
+    }
+
+    #[test]
+    fn a_handshake_gives_way_to_a_new_one_when_it_is_overdue() {
+        let (mut table, _arrivals, held) = crowded();
         table.establish(held[0].0);
         table.establish(held[0].0); // counts once
         assert_eq!(table.half_open, MAX_HALF_OPEN - 1);
-        for number in MAX_HALF_OPEN..MAX_HALF_OPEN + 2 {
-            connection(table.offer(peer(number), segment(1, 555, SYN, b"")));
-        }
+        connection(table.offer(peer(MAX_HALF_OPEN), segment(1, 555, SYN, b""), START));
+        let just_before = START + HALF_OPEN_GRACE - Duration::from_micros(1);
+        cookie(&mut table, MAX_HALF_OPEN + 1, just_before);
+        connection(table.offer(peer(MAX_HALF_OPEN + 1), segment(1, 555, SYN, b""), START + HALF_OPEN_GRACE));
         assert_eq!(table.half_open, MAX_HALF_OPEN);
         let ended = |number: usize| !table.connections.contains_key(&held[number].0.key);
         assert_eq!([ended(0), ended(1), ended(2)], [false, true, false]);
@@ -417,17 +503,51 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_that_comes_back_has_a_place_and_is_no_handshake() {
+        let (mut table, _arrivals, _held) = crowded();
+        let number = MAX_HALF_OPEN;
+        let iss = cookie(&mut table, number, START);
+        assert_eq!(table.connections.len(), MAX_HALF_OPEN, "nothing is kept");
+        let late = START + Duration::from_secs(60);
+        let Admitted::Returns((place, queues), _) = admitted(&mut table, number, ACK, iss + 1, late) else {
+            panic!("the cookie is ours");
+        };
+        assert_eq!(table.half_open, MAX_HALF_OPEN);
+        // A replay goes where all of the connection's segments go.
+        let replay = Segment { ack: iss + 1, ..segment(1, 555, ACK, b"again") };
+        assert!(matches!(table.offer(peer(number), replay, late), Offered::Taken));
+        assert_eq!(queues.segments.recv().unwrap().payload, b"again");
+        table.remove(place);
+        assert_eq!(table.half_open, MAX_HALF_OPEN);
+    }
+
+    #[test]
+    fn forged_and_old_cookies_and_those_of_others_have_no_place() {
+        let (mut table, _arrivals, _held) = crowded();
+        let (number, other) = (MAX_HALF_OPEN, MAX_HALF_OPEN + 1);
+        // Before any was given none can come back.
+        assert!(matches!(admitted(&mut table, number, ACK, SeqNum::new(1), START), Admitted::Stray));
+        let iss = cookie(&mut table, number, START);
+        let is_stray =
+            |table: &mut Table, number, ack, now| matches!(admitted(table, number, ACK, ack, now), Admitted::Stray);
+        assert!(is_stray(&mut table, number, iss - 100, START) && is_stray(&mut table, number, iss + 100, START));
+        assert!(is_stray(&mut table, other, iss + 1, START));
+        assert!(is_stray(&mut table, number, iss + 1, START + Duration::from_secs(129)));
+        assert!(!is_stray(&mut table, number, iss + 1, START));
+    }
+
+    #[test]
     fn a_full_table_takes_no_more() {
-        let mut table = Table::default();
+        let mut table = Table::new(US);
         let (_arrivals, _) = table.listen(555).unwrap();
         let mut held = Vec::new();
         for number in 0..MAX_CONNECTIONS {
-            let (place, inbox) = connection(table.offer(peer(number), segment(1, 555, SYN, b"")));
+            let (place, inbox) = connection(table.offer(peer(number), segment(1, 555, SYN, b""), START));
             table.establish(place);
             held.push((place, inbox));
         }
         assert!(table.handshakes.len() <= HANDSHAKES_REMEMBERED + 1);
-        let next = table.offer(peer(MAX_CONNECTIONS), segment(1, 555, SYN, b""));
+        let next = table.offer(peer(MAX_CONNECTIONS), segment(1, 555, SYN, b""), START);
         assert!(matches!(next, Offered::Lost("the table of connections is full")));
         for (place, _) in held {
             table.remove(place);
@@ -437,26 +557,32 @@ mod tests {
 
     #[test]
     fn in_a_full_table_a_handshake_gives_way_and_an_open_connection_does_not() {
-        let mut table = Table::default();
+        let mut table = Table::new(US);
         let (_arrivals, _) = table.listen(555).unwrap();
         let mut held = Vec::new();
         for number in 0..MAX_CONNECTIONS {
-            let (place, inbox) = connection(table.offer(peer(number), segment(1, 555, SYN, b"")));
+            let (place, inbox) = connection(table.offer(peer(number), segment(1, 555, SYN, b""), START));
             if number != 7 {
                 table.establish(place);
             }
             held.push(inbox);
         }
-        connection(table.offer(peer(MAX_CONNECTIONS), segment(1, 555, SYN, b"")));
+        cookie(&mut table, MAX_CONNECTIONS, START);
+        connection(table.offer(peer(MAX_CONNECTIONS), segment(1, 555, SYN, b""), START + HALF_OPEN_GRACE));
         assert!(held[7].recv().is_err());
         assert_eq!((table.half_open, table.connections.len()), (1, MAX_CONNECTIONS));
+        // A cookie that comes back has the place of a handshake, however young.
+        let iss = cookie(&mut table, MAX_CONNECTIONS + 1, START);
+        let returned = admitted(&mut table, MAX_CONNECTIONS + 1, ACK, iss + 1, START);
+        assert!(matches!(returned, Admitted::Returns(..)));
+        assert_eq!((table.half_open, table.connections.len()), (0, MAX_CONNECTIONS));
     }
 
     #[test]
     fn eviction_spares_a_newer_handshake_between_the_same_ports() {
-        let mut table = Table::default();
+        let mut table = Table::new(US);
         let (_arrivals, _) = table.listen(555).unwrap();
-        let (place, inbox) = connection(table.offer(peer(1), segment(1, 555, SYN, b"")));
+        let (place, inbox) = connection(table.offer(peer(1), segment(1, 555, SYN, b""), START));
         table.evict(place.key);
         assert!(inbox.is_empty() && table.holds(place));
         table.establish(place);
@@ -466,28 +592,29 @@ mod tests {
 
     #[test]
     fn stray_segments_leave_room_for_syns_in_the_backlog() {
-        let mut table = Table::default();
+        let mut table = Table::new(US);
         let (arrivals, _) = table.listen(555).unwrap();
         for _ in 0..BACKLOG_STRAYS {
-            let Offered::Listening { backlog, segment, .. } = table.offer(peer(1), segment(1, 555, ACK, b"")) else {
+            let Offered::Listening { backlog, segment, .. } = table.offer(peer(1), segment(1, 555, ACK, b""), START)
+            else {
                 panic!("not for the listener");
             };
-            backlog.send(Arrival { remote: peer(1), segment, inbox: None, predecessor: None }).unwrap();
+            backlog.send(Arrival { remote: peer(1), segment, standing: Standing::Stray, predecessor: None }).unwrap();
         }
-        assert!(matches!(table.offer(peer(1), segment(1, 555, ACK, b"")), Offered::Lost(_)));
-        connection(table.offer(peer(2), segment(1, 555, SYN, b"")));
+        assert!(matches!(table.offer(peer(1), segment(1, 555, ACK, b""), START), Offered::Lost(_)));
+        connection(table.offer(peer(2), segment(1, 555, SYN, b""), START));
         assert_eq!(arrivals.len(), BACKLOG_STRAYS);
     }
 
     #[test]
     fn an_inbox_is_bounded_in_segments_and_bytes() {
-        let mut table = Table::default();
+        let mut table = Table::new(US);
         let (_arrivals, _) = table.listen(555).unwrap();
-        let (_, inbox) = connection(table.offer(peer(1), segment(1, 555, SYN, b"")));
+        let (_, inbox) = connection(table.offer(peer(1), segment(1, 555, SYN, b""), START));
         let mut fill = |bytes: usize| {
             let before = inbox.len();
             let payload = vec![7; bytes];
-            while matches!(table.offer(peer(1), segment(1, 555, ACK, &payload)), Offered::Taken) {}
+            while matches!(table.offer(peer(1), segment(1, 555, ACK, &payload), START), Offered::Taken) {}
             inbox.len() - before
         };
         assert_eq!(fill(0), INBOX_SEGMENTS);
@@ -502,7 +629,7 @@ mod tests {
 
     #[test]
     fn a_port_is_listened_on_once_and_freed() {
-        let mut table = Table::default();
+        let mut table = Table::new(US);
         let (_arrivals, serial) = table.listen(555).unwrap();
         assert_eq!(table.listen(555).unwrap_err(), ListenError::InUse { port: 555 });
         assert!(table.unlisten(555, serial + 1).is_none());

@@ -5,7 +5,7 @@ use log::debug;
 use super::{At, Phase, System, Watch, label};
 use crate::calls::{Abort, Connected, Set, TcbCreated};
 use crate::st::{End, SessionError, Token};
-use crate::tcp::{Answer, Reaction, SynReceivedDue, SynReceivedVerdict, TcpClosed, TcpListen, isn};
+use crate::tcp::{Answer, ListenVerdict, Reaction, SynReceivedDue, SynReceivedVerdict, TcpClosed, TcpListen, isn};
 use crate::undirected::User;
 use crate::{
     ListenEvent, RoleServerSystem, ServerSystemSessionType, SynReceivedEvent, SystemListen, SystemSide,
@@ -37,8 +37,10 @@ impl<W: Watch> System<RoleServerSystem, W> {
 
 impl<S: SystemSide, W: Watch> System<S, W> {
     pub(super) fn listen(&mut self, st: Token<S, SystemListen<S>>, tcp: TcpListen) -> Result<Phase<S>, SessionError> {
-        let judge = |remote, segment| match tcp.judge(remote, segment) {
-            Reaction::Acceptable(syn) => SystemListen::Syn(syn),
+        let judge = |remote, segment, admission| match tcp.admit(remote, segment, admission) {
+            Reaction::Acceptable(ListenVerdict::Syn(syn)) => SystemListen::Syn(syn),
+            Reaction::Acceptable(ListenVerdict::Crowded(syn)) => SystemListen::Crowded(syn),
+            Reaction::Acceptable(ListenVerdict::Returns(cookie)) => SystemListen::Cookie(cookie),
             Reaction::NotAcceptable(segment, Answer::Rst) => SystemListen::Refused(segment),
             Reaction::NotAcceptable(segment, Answer::Ack | Answer::Nothing) => SystemListen::Ignored(segment),
         };
@@ -54,6 +56,17 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 let (tcp, syn_ack) = tcp.recv_syn(remote, syn, iss, now);
                 let st = self.send(st, &tcp, syn_ack)?;
                 Phase::SynReceived(At { st, tcp })
+            }
+            ListenEvent::Crowded(syn, st) => {
+                debug!("{remote}: answered by a cookie");
+                let st = self.io.net.select_one(st, remote, tcp.answer_by_cookie(&syn))?;
+                Phase::Listen(st, tcp)
+            }
+            ListenEvent::Cookie(cookie, st) => {
+                self.remote = Some(remote);
+                let tcp = tcp.recv_cookie(remote, cookie, self.io.clock.now());
+                let st = self.io.user.select_one(st, Connected(()))?;
+                Phase::Established(At { st, tcp })
             }
             ListenEvent::Refused(segment, st) => {
                 debug!("{remote}: no connection, refused");

@@ -59,7 +59,7 @@ fn f(IsnSecret(secret): &IsnSecret, local: SocketAddrV4, remote: SocketAddrV4, p
 }
 
 /// SipHash-2-4 (Aumasson and Bernstein, 2012) of blocks whose last one holds the length.
-fn siphash_2_4(key: [u8; 16], blocks: &[u64]) -> u64 {
+pub(super) fn siphash_2_4(key: [u8; 16], blocks: &[u64]) -> u64 {
     let key = u128::from_le_bytes(key);
     let (k0, k1) = (low_u64(key), low_u64(key >> 64));
     let mut v = [
@@ -95,7 +95,7 @@ const fn sip_round([mut v0, mut v1, mut v2, mut v3]: [u64; 4]) -> [u64; 4] {
 
 /// The lower 32 bits.
 #[expect(clippy::cast_possible_truncation, reason = "that is what it is for")]
-const fn low_half(value: u64) -> u32 {
+pub(super) const fn low_half(value: u64) -> u32 {
     value as u32
 }
 

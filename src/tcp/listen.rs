@@ -8,12 +8,14 @@ use smoltcp::time::Instant;
 
 use super::Tcp;
 use super::config::{Config, Sack};
+use super::cookie::{Admission, Cookie};
+use super::established::Established;
 use super::segment::{Control, Options, Segment};
 use super::seq::SeqNum;
 use super::syn_received::{Origin, SynReceived};
 use super::syn_sent::SynSent;
 use super::tcb::{Tcb, refusal_of};
-use super::verdict::{Answer, Reaction};
+use super::verdict::{AcksSyn, Answer, Reaction};
 use super::window::Scale;
 use crate::smol_channel::{Rst, Syn, SynAck};
 
@@ -125,6 +127,55 @@ impl TcpListen {
         }
     }
 
+    /// The same where the layer below may have no place for another half-open connection.
+    pub fn admit(
+        &self,
+        remote: SocketAddrV4,
+        segment: Segment,
+        admission: Admission,
+    ) -> Reaction<ListenVerdict, Infallible> {
+        if let Admission::Returns(cookie) = admission {
+            return Reaction::Acceptable(ListenVerdict::Returns(ReturnsCookie { segment, cookie }));
+        }
+        match (self.judge(remote, segment), admission) {
+            (Reaction::Acceptable(syn), Admission::Crowded(iss)) => {
+                Reaction::Acceptable(ListenVerdict::Crowded(Crowded { syn, iss }))
+            }
+            (Reaction::Acceptable(syn), Admission::Ordinary | Admission::Returns(_)) => {
+                Reaction::Acceptable(ListenVerdict::Syn(syn))
+            }
+            (Reaction::NotAcceptable(segment, answer), _) => Reaction::NotAcceptable(segment, answer),
+        }
+    }
+
+    /// The SYN,ACK with a cookie for its ISS; LISTEN remembers nothing of it (RFC 4987 §3.6).
+    pub fn answer_by_cookie(&self, Crowded { syn, iss }: &Crowded) -> SynAck {
+        let syn = syn.segment();
+        let mut syn_ack = Segment {
+            src_port: self.local.port(),
+            dst_port: syn.src_port,
+            seq: *iss,
+            // Text that came with the SYN is not kept.
+            ack: syn.seq + 1,
+            wnd: u16::try_from(self.config.rcv_buff_bytes).unwrap_or(u16::MAX),
+            ..Segment::default()
+        };
+        syn_ack.options.mss = Some(self.config.rcv_mss());
+        SynAck::mark(syn_ack)
+    }
+
+    /// To ESTABLISHED, by the acknowledgement of a cookie: as if the SYN had been remembered.
+    pub fn recv_cookie(self, remote: SocketAddrV4, returns: ReturnsCookie, now: Instant) -> Tcp<Established> {
+        let ReturnsCookie { mut segment, cookie } = returns;
+        let (mut tcp, _syn_ack) = self.recv_syn(remote, cookie.syn(&segment), cookie.iss(), now);
+        // The SYN,ACK went out at an unknown time: no round trip is measured by it.
+        tcp.tcb.snd.syn_sent_again(now);
+        // A FIN comes again; this transition is that of an ACK.
+        segment.control = segment.control.without(Control::FIN);
+        let judged = tcp.tcb.trimmed(segment);
+        tcp.established(AcksSyn(judged), now)
+    }
+
     /// The RST for a segment with an acknowledgement (RFC 9293 §3.10.7.2, second).
     pub fn refuse(&self, segment: &Segment) -> Rst {
         refusal_of(segment)
@@ -143,6 +194,38 @@ impl TcpListen {
     }
 }
 
+/// What a segment can be in LISTEN.
+#[derive(Debug)]
+#[must_use]
+pub enum ListenVerdict {
+    /// A SYN.
+    Syn(Syn),
+    /// A SYN, and no place for its connection.
+    Crowded(Crowded),
+    /// The acknowledgement of a cookie.
+    Returns(ReturnsCookie),
+}
+
+/// A SYN that has no place: it is answered by a cookie.
+#[derive(Debug)]
+#[must_use]
+pub struct Crowded {
+    /// The SYN.
+    syn: Syn,
+    /// The cookie.
+    iss: SeqNum,
+}
+
+/// A segment that acknowledges a cookie of ours: proof that its sender has got our SYN,ACK.
+#[derive(Debug)]
+#[must_use]
+pub struct ReturnsCookie {
+    /// The segment.
+    segment: Segment,
+    /// What the cookie says.
+    cookie: Cookie,
+}
+
 impl fmt::Display for TcpListen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LISTEN")
@@ -151,6 +234,7 @@ impl fmt::Display for TcpListen {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cookie::CookieSecret;
     use super::super::testing::{ENDS, Ends, Kind, LOCAL, NOW, REMOTE, kind, segment};
     use super::*;
 
@@ -240,6 +324,64 @@ mod tests {
         for (mss, used) in [(None, 536), (Some(0), 536), (Some(1), 48), (Some(500), 500), (Some(9000), 1460)] {
             assert_eq!(answered(Options { mss, ..Options::default() }).0.status().mss, used);
         }
+    }
+
+    const SECRET: CookieSecret = CookieSecret([9; 16]);
+
+    /// The SYN,ACK with a cookie, for a SYN with some text.
+    fn by_cookie(tcp: &TcpListen) -> Segment {
+        let syn = Segment { payload: b"early".to_vec(), ..ENDS.syn().into() };
+        let iss = SECRET.bake(LOCAL, REMOTE, &syn, NOW);
+        match tcp.admit(REMOTE, syn, Admission::Crowded(iss)) {
+            Reaction::Acceptable(ListenVerdict::Crowded(syn)) => tcp.answer_by_cookie(&syn).into(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The connection that this segment begins.
+    fn returned(tcp: TcpListen, segment: Segment) -> Tcp<Established> {
+        let cookie = SECRET.read(LOCAL, REMOTE, &segment, NOW).unwrap();
+        match tcp.admit(REMOTE, segment, Admission::Returns(cookie)) {
+            Reaction::Acceptable(ListenVerdict::Returns(returns)) => tcp.recv_cookie(REMOTE, returns, NOW),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn crowded_syn_is_answered_without_what_would_have_to_be_remembered() {
+        let syn_ack = by_cookie(&Ends::listen(Config::default()));
+        assert_eq!((syn_ack.control, syn_ack.ack), (Control::SYN | Control::ACK, ENDS.irs + 1));
+        assert_eq!(syn_ack.options, Options { mss: Some(1460), ..Options::default() });
+        assert_eq!((syn_ack.src_port, syn_ack.dst_port), (LOCAL.port(), REMOTE.port()));
+    }
+
+    #[test]
+    fn cookie_leads_to_established_with_what_the_segment_brings() {
+        let tcp = Ends::listen(Config::default());
+        let iss = by_cookie(&tcp).seq;
+        let segment = Segment { payload: b"early".to_vec(), ..segment(ENDS.irs + 1, iss + 1, Control::ACK) };
+        let mut tcp = returned(tcp, segment);
+        let status = tcp.status();
+        assert_eq!((status.snd_una, status.snd_nxt, status.rcv_nxt), (iss + 1, iss + 1, ENDS.irs + 6));
+        assert_eq!((status.mss, status.snd_wnd), (1460, 65_535));
+        assert_eq!(status.rto, Config::default().initial_rto, "no round trip was measured");
+        assert_eq!(tcp.deliver(100), b"early");
+    }
+
+    #[test]
+    fn fin_with_a_cookie_waits_for_its_repetition() {
+        let tcp = Ends::listen(Config::default());
+        let iss = by_cookie(&tcp).seq;
+        let tcp = returned(tcp, segment(ENDS.irs + 1, iss + 1, Control::ACK | Control::FIN));
+        assert_eq!(tcp.status().rcv_nxt, ENDS.irs + 1);
+    }
+
+    #[test]
+    fn crowded_changes_nothing_for_what_is_no_syn() {
+        let tcp = Ends::listen(Config::default());
+        let admit = |control| tcp.admit(REMOTE, segment(SEQ, ACK, control), Admission::Crowded(SEQ));
+        assert!(matches!(admit(Control::RST), Reaction::NotAcceptable(_, Answer::Nothing)));
+        assert!(matches!(admit(Control::ACK), Reaction::NotAcceptable(_, Answer::Rst)));
     }
 
     #[test]

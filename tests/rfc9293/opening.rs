@@ -64,7 +64,7 @@ fn must_41_a_second_passive_open_fails_and_leaves_the_first_alone() {
     assert!(matches!(wire.lower.listen(555), Err(ListenError::InUse { port: 555 })));
     // Neither the port nor the connection it has notices.
     wire.send(&from_peer(ACK));
-    assert_eq!(arrival.inbox.unwrap().receiver().recv().unwrap().control, ACK);
+    assert_eq!(arrival.into_inbox().unwrap().receiver().recv().unwrap().control, ACK);
     wire.send(&from_peer(SYN).at(5.into_seq()));
     assert_eq!(first.receiver().recv().unwrap().remote, PEER);
 }
