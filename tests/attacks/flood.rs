@@ -13,7 +13,7 @@ use std::env;
 /// How many segments each state gets; 1,000,000 is the promise, a smaller number keeps `cargo test` short.
 const COUNT_VARIABLE: &str = "SESSION_TCP_FUZZ_SEGMENTS";
 /// That smaller number.
-const DEFAULT_COUNT: u64 = 10_000;
+const DEFAULT_COUNT: u64 = 50_000;
 /// What the process may take besides before the test begins: all states' machines together are far below it.
 const GROWTH_LIMIT_BYTES: usize = 256 << 20;
 

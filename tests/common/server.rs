@@ -2,9 +2,9 @@
 
 use super::DEVICE;
 use super::packets::Packets;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -85,6 +85,27 @@ impl Server {
     /// All it wrote so far.
     fn said(&self) -> String {
         [self.stdout(), self.log()].concat().join("\n")
+    }
+
+    /// Octets of memory that the process has now.
+    pub fn resident_bytes(&self) -> usize {
+        let status = fs::read_to_string(self.proc_directory().join("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kibibytes: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kibibytes * 1024
+    }
+
+    /// Its entry in `/proc`, which may be that of the namespace outside and know it by another number.
+    fn proc_directory(&self) -> PathBuf {
+        let ours = fs::read_link("/proc/self/ns/net").unwrap();
+        let is_it = |path: &PathBuf| {
+            let is_ours = fs::read_link(path.join("ns/net")).is_ok_and(|its| its == ours);
+            let status = fs::read_to_string(path.join("status")).unwrap_or_default();
+            let innermost = status.lines().find_map(|line| line.strip_prefix("NSpid:")?.split_whitespace().last());
+            is_ours && innermost == Some(&self.child.id().to_string())
+        };
+        let entries = fs::read_dir("/proc").unwrap();
+        entries.map(|entry| entry.unwrap().path()).find(is_it).unwrap()
     }
 
     /// Whether the process goes on.
