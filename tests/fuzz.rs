@@ -139,6 +139,44 @@ fn nearly_right(peer: &Peer, random: &mut Random) -> Segment {
     segment
 }
 
+/// A connection that has not answered for so long has nothing left to answer.
+const CATCH_UP: Duration = Duration::from_millis(300);
+/// Segments that meet each state in the test below; together with all its other states it stays a matter of seconds.
+const SEGMENTS_OFF: usize = 20_000;
+/// No window of the server's is larger to a peer without window scaling, so what lies past it is off.
+const BEYOND_ANY_WINDOW: u32 = 65_536;
+/// Nor is a segment that ends before RCV.NXT on; ours are shorter than this.
+const LONGEST: u32 = 100;
+
+#[test]
+fn segments_off_the_sequence_space_leave_the_connection_as_it_was() {
+    against_the_server(|_| {
+        let mut random = Random::new(12);
+        let mut packets = Packets::on_the_device();
+        for state in State::ALL {
+            let mut peer = Peer::in_state(state);
+            for sent in 1..=SEGMENTS_OFF {
+                let mut segment = random_segment(&mut random);
+                segment.source = peer.acknowledgement().source;
+                let room = u64::from(u32::MAX - BEYOND_ANY_WINDOW - LONGEST);
+                let ahead = u32::try_from(random.below(room)).unwrap();
+                segment.seq = peer.snd_nxt.wrapping_add(BEYOND_ANY_WINDOW).wrapping_add(ahead);
+                if state == State::TimeWait && segment.has(SYN) {
+                    // A SYN past RCV.NXT may reopen it (RFC 9293 MAY-2).
+                    segment.flags = ACK;
+                }
+                packets.send(&segment.packet());
+                if sent % BATCH == 0 {
+                    keep_up(&mut packets);
+                }
+            }
+            // The connection's thread may lag behind the one that answers pings; what does not fit its queue would be lost.
+            while peer.next(CATCH_UP).is_some() {}
+            peer.finish_from(state);
+        }
+    });
+}
+
 #[test]
 fn random_packets_do_no_harm() {
     // Not even TCP: random bytes behind an IPv4 header, and random bytes all over.
