@@ -2,6 +2,7 @@
 
 use crate::common::random::Random;
 use crate::simulator::meeting::{At, Meeting};
+use crate::simulator::script;
 use crate::simulator::stack::{CLIENT, SERVER, exchange};
 use session_tcp::tcp::Config;
 use session_tcp::tcp::segment::{Control, Segment};
@@ -174,4 +175,14 @@ fn segments_close_to_right_do_no_harm() {
     }
     let growth = resident_bytes().saturating_sub(before);
     assert!(growth < GROWTH_LIMIT_BYTES, "{growth} octets more than before");
+}
+
+#[test]
+fn scripts_of_random_octets_do_no_harm() {
+    // What the fuzz target does, without its guidance.
+    let mut random = Random::new(200);
+    for _ in 0..count() / 50 {
+        let length = random.index(1000);
+        script::play(&random.bytes(length));
+    }
 }

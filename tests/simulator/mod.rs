@@ -6,4 +6,5 @@
 pub mod flows;
 pub mod lane;
 pub mod meeting;
+pub mod script;
 pub mod stack;
