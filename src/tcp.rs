@@ -20,6 +20,7 @@ mod congestion;
 pub mod cookie;
 mod cubic;
 mod ecn;
+mod eifel;
 mod established;
 mod fin_wait;
 mod frto;

@@ -187,6 +187,13 @@ impl Congestion {
         self.cwnd = self.ssthresh;
     }
 
+    /// RFC 4015 §3.2, steps (7) and (8): a reduction is taken back; `acked` octets were just acknowledged and `pipe` remain. What is
+    /// missing to the old window comes back in slow start.
+    pub(super) fn resume_with(&mut self, pipe: u32, acked: u32) {
+        self.ssthresh = self.ssthresh.max(self.cwnd);
+        self.cwnd = self.cwnd.min(pipe.saturating_add(acked.min(self.initial))).max(self.smss);
+    }
+
     /// RFC 5681 §3.2 (4): a further segment has left the network.
     pub(super) fn duplicate(&mut self) {
         self.grow(self.smss);

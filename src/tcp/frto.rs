@@ -68,6 +68,11 @@ impl Frto {
         self.step = Step::Off;
     }
 
+    /// Whether a timeout is being looked into.
+    pub(super) const fn is_on(&self) -> bool {
+        !matches!(self.step, Step::Off)
+    }
+
     /// Whether what was lost has to wait, as new segments go first or the next acknowledgement will decide.
     pub(super) const fn holds_back(&self) -> bool {
         matches!(self.step, Step::Second { .. })

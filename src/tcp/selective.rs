@@ -1,9 +1,10 @@
 //! Loss recovery with a peer that acknowledges selectively: RACK-TLP finds the losses (RFC 8985), what is sent for each
-//! acknowledgement follows RFC 6675 §5 and RFC 9937, and F-RTO looks into timeouts (RFC 5682).
+//! acknowledgement follows RFC 6675 §5 and RFC 9937, and Eifel (RFC 3522) and F-RTO (RFC 5682) find out what was spurious.
 
 use smoltcp::time::{Duration, Instant};
 
 use super::congestion::{Congestion, Timeouts};
+use super::eifel::Eifel;
 use super::frto::{Delivery, Frto, Verdict};
 use super::prr::{Prr, Safe};
 use super::rack::{Judgement, Rack, Recovering};
@@ -78,6 +79,8 @@ pub(super) struct Arrival<'a> {
     pub(super) smss: u32,
     /// Whether there is something new to send, within the peer's window.
     pub(super) can_send_new: bool,
+    /// The age of the timestamp that it echoes.
+    pub(super) echo_age: Option<Duration>,
     /// When it arrived.
     pub(super) now: Instant,
 }
@@ -119,8 +122,8 @@ pub(super) struct Selective {
     probe: TailProbe,
     /// Whether the last timeout was spurious.
     frto: Frto,
-    /// The congestion window before it.
-    before_timeout: Option<Congestion>,
+    /// The congestion window before the recovery, as long as it may turn out to be spurious.
+    before: Option<Eifel>,
     /// What is being recovered.
     phase: Phase,
     /// What is waited for.
@@ -135,7 +138,7 @@ impl Selective {
             rack: Rack::new(),
             probe: TailProbe::default(),
             frto: Frto::new(),
-            before_timeout: None,
+            before: None,
             phase: Phase::Open,
             early: Early::Off,
         }
@@ -260,18 +263,21 @@ impl Selective {
         timeouts: Timeouts,
         now: Instant,
     ) {
+        let first = self.board.extent().map(|all| all.left);
         match self.phase {
             // RFC 5682 §3.1, step 1: only if nothing was being recovered.
             Phase::Open => {
-                self.before_timeout = Some(congestion.clone());
+                self.before = first.map(|first| Eifel::new(first, congestion.clone(), now));
                 self.frto.timed_out(snd_nxt);
             }
-            Phase::Fast { .. } | Phase::Again { .. } => self.frto.stop(),
+            Phase::Fast { .. } | Phase::Again { .. } => {
+                self.before = None;
+                self.frto.stop();
+            }
         }
         congestion.timed_out(self.flight().min(congestion.cwnd()), timeouts);
         let reo_wnd = self.reo_wnd(srtt);
         self.board.forget_sacked();
-        let first = self.board.extent().map(|all| all.left);
         let rack = &self.rack;
         self.board
             .mark_lost(|record| Some(record.block.left) == first || rack.is_lost_after_timeout(record, reo_wnd, now));
@@ -283,6 +289,7 @@ impl Selective {
     /// A closed window has opened: what was sent into it was most likely dropped there.
     pub(super) fn start_again(&mut self, snd_nxt: SeqNum) {
         self.board.mark_lost(|_| true);
+        self.before = None;
         self.frto.stop();
         self.probe.forget();
         self.phase = Phase::Again { recover: snd_nxt };
@@ -309,7 +316,7 @@ impl Selective {
             congestion.enter_recovery(flight.min(congestion.cwnd()));
             congestion.deflate();
         }
-        self.look_into_timeout(arrival, &delivered, congestion);
+        self.look_back(arrival, &delivered, congestion);
         let ended = self.leave(seg_ack, congestion);
         let found = self.detect(congestion, rtt.srtt(), snd_nxt, now);
         let acked = seg_ack.distance_from(snd_una);
@@ -340,8 +347,8 @@ impl Selective {
         delivered
     }
 
-    /// F-RTO, and what follows when the timeout was spurious (RFC 5682 §3.1, RFC 4015 §3.2).
-    fn look_into_timeout(&mut self, arrival: &Arrival<'_>, delivered: &Delivered, congestion: &mut Congestion) {
+    /// Eifel and F-RTO: takes recovery back if it was spurious (RFC 3522 §3.2, RFC 5682 §3.1).
+    fn look_back(&mut self, arrival: &Arrival<'_>, delivered: &Delivered, congestion: &mut Congestion) {
         let verdict = self.frto.acknowledged(&Delivery {
             seg_ack: arrival.seg_ack,
             advances: arrival.seg_ack != arrival.snd_una,
@@ -349,11 +356,15 @@ impl Selective {
             new: delivered.new,
             can_send_new: arrival.can_send_new,
         });
-        if let (Verdict::Spurious, Some(before)) = (verdict, self.before_timeout.take()) {
-            *congestion = before;
-            congestion.set_smss(arrival.smss);
+        let Some(before) = self.before.take() else { return };
+        let is_covered = before.is_covered(arrival.seg_ack);
+        if verdict == Verdict::Spurious || (is_covered && before.is_spurious(arrival.echo_age, arrival.now)) {
             self.board.find_lost_again();
+            *congestion = before.into_congestion(self.board.pipe(), delivered.octets, arrival.smss);
+            self.frto.stop();
             self.phase = Phase::Open;
+        } else if !is_covered || self.frto.is_on() {
+            self.before = Some(before);
         }
     }
 
@@ -365,12 +376,12 @@ impl Selective {
                 Ended::Fast
             }
             Phase::Again { recover } if seg_ack.is_at_or_after(recover) => {
-                self.before_timeout = None;
                 self.frto.stop();
                 Ended::Again
             }
             Phase::Open | Phase::Fast { .. } | Phase::Again { .. } => return Ended::Nothing,
         };
+        self.before = None;
         self.phase = Phase::Open;
         self.rack.recovered();
         ended
@@ -406,11 +417,16 @@ impl Selective {
             Phase::Open => true,
             // RFC 5681 §4.3: the loss of a retransmission is a second sign of congestion.
             Phase::Fast { since, .. } => {
-                lost.iter().any(|record| record.sending == Sending::Again && record.sent_at > since)
+                lost.iter().any(|record| record.sending == Sending::Again && record.sent_at >= since)
             }
             Phase::Again { .. } => false,
         };
         if is_new {
+            // What was found lost twice was lost.
+            self.before = match self.phase {
+                Phase::Open => self.board.first_lost().map(|lost| Eifel::new(lost.left, congestion.clone(), now)),
+                Phase::Fast { .. } | Phase::Again { .. } => None,
+            };
             // RFC 6675 §5, steps 1 and 2.
             congestion.enter_recovery(self.flight().min(congestion.cwnd()));
             congestion.deflate();
@@ -478,4 +494,319 @@ enum Ended {
     Fast,
     /// Recovery from a timeout.
     Again,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{Config, CongestionControl};
+    use super::super::congestion::Handshake;
+    use super::*;
+
+    const BASE: SeqNum = SeqNum::new(u32::MAX - 4000);
+    const MSS: u32 = 1000;
+    const RTT: u64 = 100;
+
+    /// What recovery has to do with, and the segments that it let go, by their numbers.
+    struct Bench {
+        selective: Selective,
+        congestion: Congestion,
+        rtt: Rtt,
+        snd_una: u32,
+        snd_nxt: u32,
+        /// Segments that the user has given us.
+        given: u32,
+        now: Instant,
+        rto_at: Instant,
+    }
+
+    fn seq(n: u32) -> SeqNum {
+        BASE + n * MSS
+    }
+
+    fn block(from: u32, to: u32) -> Block {
+        Block { left: seq(from), right: seq(to) }
+    }
+
+    /// One that has sent `outstanding` segments and has more to send; the first one was acknowledged after 100 ms.
+    fn bench(outstanding: u32) -> Bench {
+        let now = Instant::from_secs(1000);
+        let congestion = Congestion::new(CongestionControl::NewReno, MSS, Handshake::AtOnce);
+        let rtt = Rtt::new(&Config::default());
+        let (selective, rto_at) = (Selective::new(), now + Duration::from_secs(1));
+        let given = outstanding + 1;
+        let mut bench = Bench { selective, congestion, rtt, snd_una: 0, snd_nxt: 0, given, now, rto_at };
+        while bench.snd_nxt < given {
+            bench.send_new();
+        }
+        bench.pass(RTT);
+        bench.deliver(1, &[]);
+        bench
+    }
+
+    impl Bench {
+        fn pass(&mut self, millis: u64) {
+            self.now += Duration::from_millis(millis);
+        }
+
+        fn rearm(&mut self, cause: Cause) {
+            self.selective.rearm(Some(self.rto_at), self.rtt.measured_srtt(), cause, self.now);
+        }
+
+        fn send_new(&mut self) {
+            self.selective.sent(block(self.snd_nxt, self.snd_nxt + 1), self.now);
+            self.snd_nxt += 1;
+            self.rearm(Cause::Progress);
+        }
+
+        /// All that may be sent now: new segments, and the ones sent again.
+        fn flush(&mut self) -> Vec<u32> {
+            let mut sent = Vec::new();
+            loop {
+                let (cwnd, n) = (self.congestion.cwnd(), self.snd_nxt);
+                if let Some(lost) = self.selective.again(cwnd) {
+                    let n = lost.left.distance_from(BASE) / MSS;
+                    self.selective.sent_again(block(n, n + 1), self.now);
+                    sent.push(n);
+                } else if n < self.given && self.selective.usable_for_new(cwnd, MSS) >= MSS {
+                    self.send_new();
+                    sent.push(n);
+                } else {
+                    return sent;
+                }
+                assert!(sent.len() < 100, "{sent:?}");
+            }
+        }
+
+        /// An acknowledgement of everything before the `n`th segment arrives, with an echo of this age.
+        fn deliver_aged(&mut self, n: u32, blocks: &[Block], age: Option<u64>) -> Vec<u32> {
+            let blocks = blocks.iter().copied().collect();
+            let arrival = Arrival {
+                seg_ack: seq(n),
+                blocks: &blocks,
+                snd_una: seq(self.snd_una),
+                snd_nxt: seq(self.snd_nxt),
+                smss: MSS,
+                can_send_new: self.snd_nxt < self.given,
+                echo_age: age.map(Duration::from_millis),
+                now: self.now,
+            };
+            self.selective.acknowledged(&arrival, &mut self.congestion, &mut self.rtt);
+            let cause = if n == self.snd_una { Cause::Other } else { Cause::Progress };
+            self.snd_una = n;
+            self.rto_at = self.now + Duration::from_secs(1);
+            self.rearm(cause);
+            assert!(self.selective.is_in_step(seq(self.snd_una), seq(self.snd_nxt)));
+            self.flush()
+        }
+
+        fn deliver(&mut self, n: u32, blocks: &[Block]) -> Vec<u32> {
+            self.deliver_aged(n, blocks, None)
+        }
+
+        /// The clock goes on to the next timer of RACK-TLP; what expires then.
+        fn expire(&mut self) -> (u64, Expired) {
+            let at = self.selective.deadline().expect("something is waited for");
+            let waited = (at - self.now).total_millis();
+            self.now = at;
+            (waited, self.selective.expired(self.rtt.srtt(), self.now).expect("it makes something due"))
+        }
+
+        /// The reordering timer expires.
+        fn reordering_expires(&mut self) -> Vec<u32> {
+            let after = (seq(self.snd_nxt), MSS);
+            self.selective.reordering_expired(&mut self.congestion, self.rtt.srtt(), after, self.now);
+            self.flush()
+        }
+
+        fn times_out(&mut self) -> Vec<u32> {
+            let (snd_nxt, first) = (seq(self.snd_nxt), self.snd_una);
+            let srtt = self.rtt.srtt();
+            self.selective.timed_out(&mut self.congestion, srtt, snd_nxt, Timeouts::First, self.now);
+            self.selective.sent_again(block(first, first + 1), self.now);
+            self.flush()
+        }
+    }
+
+    #[test]
+    fn three_reports_are_a_loss_and_the_window_shrinks_without_a_burst() {
+        let mut bench = bench(10);
+        bench.given = 1000;
+        assert_eq!(
+            bench.deliver(1, &[block(2, 3)]),
+            [11, 12],
+            "pipe falls (RFC 6675), and slow start had room for one more"
+        );
+        assert_eq!(bench.deliver(1, &[block(2, 4)]), [13]);
+        let before = bench.congestion.cwnd();
+        assert_eq!(bench.deliver(1, &[block(2, 5)]), [1], "fast retransmit");
+        assert_eq!(bench.congestion.ssthresh(), before / 2);
+        let sent: Vec<usize> = (6..12).map(|n| bench.deliver(1, &[block(2, n)]).len()).collect();
+        assert!(sent.iter().all(|segments| *segments <= 1), "{sent:?}");
+        assert!((2..=4).contains(&sent.iter().sum::<usize>()), "about one for two: {sent:?}");
+        bench.pass(RTT);
+        bench.deliver(14, &[]);
+        assert!(bench.selective.is_open());
+        assert!(bench.congestion.cwnd() <= before / 2);
+    }
+
+    #[test]
+    fn one_report_waits_a_quarter_of_a_round_trip() {
+        let mut bench = bench(4);
+        assert_eq!(bench.deliver(1, &[block(2, 3)]), []);
+        assert_eq!(bench.expire(), (RTT / 4, Expired::Lost(block(1, 2))));
+        assert_eq!(bench.reordering_expires(), [1]);
+        assert!(!bench.selective.is_open());
+    }
+
+    #[test]
+    fn what_comes_late_but_not_too_late_is_no_loss() {
+        let mut bench = bench(4);
+        bench.deliver(1, &[block(2, 3)]);
+        let cwnd = bench.congestion.cwnd();
+        bench.pass(RTT / 4 - 1);
+        assert_eq!(bench.deliver(3, &[]), []);
+        assert!(bench.selective.is_open() && bench.congestion.cwnd() >= cwnd);
+        let (_, expired) = bench.expire();
+        assert_eq!(expired, Expired::Probe(block(4, 5)), "no reordering timer is left");
+    }
+
+    #[test]
+    fn retransmission_that_is_lost_is_found_out_and_counts_twice() {
+        let mut bench = bench(10);
+        bench.given = 1000;
+        bench.deliver(1, &[block(2, 11)]);
+        let halved = bench.congestion.ssthresh();
+        bench.pass(1);
+        let new = bench.snd_nxt;
+        bench.deliver(1, &[block(2, 11)]);
+        bench.send_new();
+        bench.pass(RTT);
+        assert_eq!(bench.deliver(1, &[block(2, 11), block(new, new + 1)]).first(), Some(&1), "sent once more");
+        assert!(bench.congestion.ssthresh() < halved, "RFC 5681 §4.3");
+    }
+
+    #[test]
+    fn silence_brings_a_probe_of_the_last_segment_and_its_repair_counts() {
+        let mut bench = bench(3);
+        assert_eq!(bench.expire(), (2 * RTT, Expired::Probe(block(3, 4))));
+        bench.selective.sent_again(block(3, 4), bench.now);
+        bench.selective.probed(seq(4), Content::Last);
+        bench.rearm(Cause::Other);
+        assert_eq!(bench.selective.deadline(), None, "one probe only");
+        bench.pass(RTT);
+        let cwnd = bench.congestion.cwnd();
+        bench.deliver(4, &[]);
+        assert!(bench.congestion.cwnd() >= cwnd, "it may have been the original");
+        bench.given = 5;
+        bench.flush();
+        bench.pass(RTT);
+        bench.deliver(5, &[]);
+        assert!(bench.congestion.cwnd() < cwnd, "but it was the probe");
+    }
+
+    #[test]
+    fn probe_reveals_the_losses_before_it() {
+        let mut bench = bench(4);
+        let (_, expired) = bench.expire();
+        assert_eq!(expired, Expired::Probe(block(4, 5)));
+        bench.selective.sent_again(block(4, 5), bench.now);
+        bench.selective.probed(seq(5), Content::Last);
+        bench.pass(RTT);
+        assert_eq!(bench.deliver(1, &[block(4, 5)]).first(), Some(&1));
+        assert!(!bench.selective.is_open());
+    }
+
+    #[test]
+    fn timeout_forgets_reports_and_sends_again_what_the_peer_dropped() {
+        let mut bench = bench(5);
+        bench.given = bench.snd_nxt;
+        bench.deliver(1, &[block(2, 4)]);
+        bench.pass(1000);
+        assert_eq!(bench.times_out(), [], "the front alone, whatever was reported");
+        assert_eq!(bench.congestion.cwnd(), MSS);
+        bench.pass(RTT);
+        // The peer has reneged: what it had reported is not there.
+        assert_eq!(bench.deliver(2, &[]), [2, 3]);
+        assert_eq!(bench.deliver(4, &[]), [4, 5]);
+        bench.deliver(6, &[]);
+        assert!(bench.selective.is_open());
+    }
+
+    #[test]
+    fn timeout_that_new_segments_show_to_be_spurious_is_taken_back() {
+        let mut bench = bench(8);
+        bench.given = 1000;
+        let cwnd = bench.congestion.cwnd();
+        bench.pass(900);
+        assert_eq!(bench.times_out(), []);
+        bench.pass(10);
+        assert_eq!(bench.deliver(2, &[]), [9, 10], "new ones instead of what seems lost");
+        assert_eq!(bench.congestion.cwnd(), 2 * MSS);
+        bench.deliver(3, &[]);
+        assert!(bench.selective.is_open());
+        assert!(bench.congestion.ssthresh() >= cwnd, "slow start leads back to the old window");
+        assert!(!bench.selective.board.has_lost());
+    }
+
+    #[test]
+    fn timeout_that_was_needed_goes_on_in_slow_start() {
+        let mut bench = bench(8);
+        bench.given = 1000;
+        bench.pass(900);
+        bench.times_out();
+        bench.pass(RTT);
+        assert_eq!(bench.deliver(2, &[]), [9, 10]);
+        bench.pass(RTT);
+        assert_eq!(bench.deliver(2, &[block(9, 10)]).first(), Some(&2), "the first hole");
+        assert!(bench.congestion.cwnd() <= 3 * MSS);
+    }
+
+    #[test]
+    fn old_echo_takes_a_fast_retransmit_back() {
+        let mut bench = bench(10);
+        let cwnd = bench.congestion.cwnd();
+        bench.deliver(1, &[block(2, 6)]);
+        assert!(bench.congestion.cwnd() < cwnd);
+        bench.pass(20);
+        bench.deliver_aged(6, &[], Some(120));
+        assert!(bench.selective.is_open());
+        assert!(bench.congestion.ssthresh() >= cwnd);
+    }
+
+    #[test]
+    fn young_echo_leaves_it() {
+        let mut bench = bench(10);
+        bench.deliver(1, &[block(2, 6)]);
+        bench.pass(100);
+        bench.deliver_aged(6, &[], Some(100));
+        assert!(!bench.selective.is_open());
+    }
+
+    #[test]
+    fn nothing_that_a_peer_reports_upsets_it() {
+        let mut state = 1_u32;
+        let mut random = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % below
+        };
+        for _ in 0..200 {
+            let mut bench = bench(20);
+            bench.given = 1000;
+            for _ in 0..100 {
+                bench.pass(u64::from(random(60)));
+                let edge = |n: u32| BASE + n;
+                let blocks: Vec<Block> =
+                    (0..random(5)).map(|_| Block { left: edge(random(60_000)), right: edge(random(60_000)) }).collect();
+                let n = bench.snd_una + random(3).min(bench.snd_nxt - bench.snd_una);
+                bench.deliver(n, &blocks);
+                if random(10) == 0 && bench.snd_una < bench.snd_nxt {
+                    bench.times_out();
+                }
+                if bench.selective.deadline().is_some_and(|at| at <= bench.now) {
+                    bench.reordering_expires();
+                }
+                assert!(bench.congestion.cwnd() >= MSS);
+            }
+        }
+    }
 }

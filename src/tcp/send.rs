@@ -124,6 +124,8 @@ pub(super) struct Sender {
     sent_at: Instant,
     /// What SND.UNA was when the retransmission timer last expired.
     timed_out_at: Option<SeqNum>,
+    /// The age of the timestamp that the acknowledgement at hand echoes.
+    echo_age: Option<Duration>,
     /// The retransmission timeout.
     rtt: Rtt,
     /// The algorithm that it follows.
@@ -189,6 +191,7 @@ impl Sender {
             patience: Patience::new(UserTimeout::After(config.syn_timeout), now),
             sent_at: now,
             timed_out_at: None,
+            echo_age: None,
             rtt,
             control: config.congestion,
             congestion: Congestion::new(config.congestion, mss, Handshake::AtOnce),
@@ -778,6 +781,7 @@ impl Sender {
     /// The acknowledgement up to `seg_ack`, which is about to be taken, echoes a timestamp of this age.
     pub(super) fn echoed(&mut self, age: Duration, seg_ack: SeqNum) {
         // RFC 7323 §4.1: only if it advances SND.UNA. Appendix G: ExpectedSamples = ceiling(FlightSize / (SMSS * 2)).
+        self.echo_age = Some(age);
         let is_measurement = match self.loss {
             Loss::NewReno(_) => true,
             // Segments that were sent once are timed, and tell more; but after a timeout there may be none.
@@ -820,6 +824,7 @@ impl Sender {
     fn recover_selectively(&mut self, segment: &Segment, before: SeqNum, now: Instant) {
         let can_send_new =
             self.cut(self.snd_nxt, self.stream_end(), Reason::Fresh).is_some_and(|new| self.is_worth_sending(&new));
+        let echo_age = self.echo_age.take();
         let Loss::Selective(selective) = &mut self.loss else { return };
         let arrival = Arrival {
             seg_ack: segment.ack,
@@ -828,6 +833,7 @@ impl Sender {
             snd_nxt: self.snd_nxt,
             smss: self.mss,
             can_send_new,
+            echo_age,
             now,
         };
         selective.acknowledged(&arrival, &mut self.congestion, &mut self.rtt);
