@@ -42,6 +42,8 @@ pub(super) struct Rtt {
     timed: Option<Timed>,
     /// When `sample` last took a measurement.
     sampled_at: Option<Instant>,
+    /// When something was last sent again.
+    resent_at: Option<Instant>,
     /// RTO before backing off.
     base: Duration,
     /// How often it is to be doubled.
@@ -59,6 +61,7 @@ impl Rtt {
             smoothed: None,
             timed: None,
             sampled_at: None,
+            resent_at: None,
             base: config.initial_rto,
             backoff: 0,
             min_rto: config.min_rto,
@@ -107,9 +110,10 @@ impl Rtt {
         self.smoothed.map(|smoothed| smoothed.srtt)
     }
 
-    /// RFC 6298 §3 (Karn, MUST-18): what is retransmitted is no measurement.
-    pub(super) fn forget_timed(&mut self) {
+    /// Something is sent again. RFC 6298 §3 (Karn, MUST-18): what is retransmitted is no measurement.
+    pub(super) fn sent_again(&mut self, now: Instant) {
         self.timed = None;
+        self.resent_at = Some(now);
     }
 
     /// Takes the acknowledgement of everything before `seg_ack` for a measurement, if it covers the segment being timed.
@@ -122,10 +126,13 @@ impl Rtt {
     /// RTTM (RFC 7323 §4.1): takes the age of the timestamp echoed by an acknowledgement of new text for a measurement, one of
     /// `samples` in a round trip.
     ///
-    /// Timing a segment is finer than the timestamp clock's millisecond, so that is preferred, as in Linux. The echo serves when Karn's
-    /// rule left nothing to be timed: it tells a retransmission from what was retransmitted.
-    pub(super) fn echoed(&mut self, r: Duration, samples: u32) {
-        if self.timed.is_none() {
+    /// Timing segments is finer than the timestamp clock's millisecond, so that is preferred, as in Linux. The echo serves when Karn's
+    /// rule left nothing to be timed and RTO backed off: it tells a retransmission from what was retransmitted. What was sent before
+    /// the last retransmission is no measurement, though: its ACK may have been lost, and this one be the answer to the retransmission.
+    pub(super) fn echoed(&mut self, r: Duration, samples: u32, now: Instant) {
+        let is_wanted = self.timed.is_none() && (self.is_backed_off() || self.smoothed.is_none());
+        let is_recent = self.resent_at.is_none_or(|at| r <= elapsed(now, at) + GRANULARITY);
+        if is_wanted && is_recent {
             self.measure_one_of(r, samples);
         }
     }
@@ -155,9 +162,9 @@ impl Rtt {
     }
 
     /// RFC 6298 §5.5: the timer expired.
-    pub(super) fn back_off(&mut self) {
+    pub(super) fn back_off(&mut self, now: Instant) {
         self.backoff = (self.backoff + 1).min(MAX_BACKOFF);
-        self.forget_timed();
+        self.sent_again(now);
     }
 
     /// RFC 6298 §5.7: the handshake is complete, but its SYN had timed out.
@@ -207,7 +214,10 @@ mod tests {
     fn echoed_timestamps_are_damped_by_their_number() {
         let mut rtt = rtt();
         measured(&mut rtt, 100);
-        rtt.echoed(Duration::from_millis(200), 10);
+        rtt.echoed(Duration::from_millis(200), 10, Instant::from_secs(11));
+        assert_eq!(rtt.rto(), Duration::from_millis(300), "not wanted");
+        rtt.back_off(Instant::from_secs(10));
+        rtt.echoed(Duration::from_millis(200), 10, Instant::from_secs(11));
         // RTTVAR = 39/40 * 50 + 1/40 * 100 = 51.25; SRTT = 79/80 * 100 + 1/80 * 200 = 101.25.
         assert_eq!(rtt.rto(), Duration::from_micros(101_250 + 4 * 51_250));
     }
@@ -216,10 +226,14 @@ mod tests {
     fn echoed_timestamps_end_the_backing_off_that_karn_would_keep() {
         let mut rtt = rtt();
         rtt.time(SeqNum::new(5), Instant::from_secs(1));
-        rtt.back_off();
-        rtt.acknowledged(SeqNum::new(5), Instant::from_secs(2));
+        rtt.back_off(Instant::from_secs(2));
+        let now = Instant::from_secs(2) + Duration::from_millis(100);
+        rtt.acknowledged(SeqNum::new(5), now);
         assert_eq!(rtt.rto(), Duration::from_secs(2));
-        rtt.echoed(Duration::from_millis(100), 1);
+        // Of what was sent before the retransmission, by more than the clock's millisecond: it may have arrived long ago.
+        rtt.echoed(Duration::from_millis(102), 1, now);
+        assert_eq!(rtt.rto(), Duration::from_secs(2));
+        rtt.echoed(Duration::from_millis(100), 1, now);
         assert_eq!(rtt.rto(), Duration::from_millis(300));
     }
 
@@ -227,7 +241,7 @@ mod tests {
     fn segment_being_timed_is_preferred_to_the_echo() {
         let mut rtt = rtt();
         rtt.time(SeqNum::new(5), Instant::from_secs(1));
-        rtt.echoed(Duration::from_millis(100), 1);
+        rtt.echoed(Duration::from_millis(100), 1, Instant::from_secs(2));
         assert_eq!(rtt.rto(), Duration::from_secs(1));
     }
 
@@ -242,11 +256,11 @@ mod tests {
     fn backing_off_doubles_up_to_the_limit_and_a_measurement_ends_it() {
         let mut rtt = Rtt::new(&Config::default());
         for seconds in [2, 4, 8, 16, 32, 60, 60] {
-            rtt.back_off();
+            rtt.back_off(Instant::from_secs(1));
             assert_eq!(rtt.rto(), Duration::from_secs(seconds));
         }
         for _ in 0..100 {
-            rtt.back_off();
+            rtt.back_off(Instant::from_secs(1));
         }
         assert_eq!(rtt.rto(), Duration::from_secs(60));
         measured(&mut rtt, 10);
@@ -257,7 +271,7 @@ mod tests {
     fn retransmitted_segment_is_not_measured() {
         let mut rtt = rtt();
         rtt.time(SeqNum::new(5), Instant::from_secs(1));
-        rtt.back_off();
+        rtt.back_off(Instant::from_secs(1));
         rtt.acknowledged(SeqNum::new(5), Instant::from_secs(2));
         assert_eq!(rtt.rto(), Duration::from_secs(2));
     }
@@ -276,7 +290,7 @@ mod tests {
     #[test]
     fn rto_is_three_seconds_after_a_lost_syn() {
         let mut rtt = rtt();
-        rtt.back_off();
+        rtt.back_off(Instant::from_secs(1));
         rtt.restart_after_syn_timeout();
         assert_eq!(rtt.rto(), Duration::from_secs(3));
     }

@@ -662,7 +662,7 @@ impl Sender {
     /// A loss is repaired.
     fn retransmitted(&mut self, outgoing: &Outgoing, now: Instant) {
         // RFC 6298 §3 (Karn).
-        self.rtt.forget_timed();
+        self.rtt.sent_again(now);
         self.record(outgoing, now);
         if let Loss::Selective(_) = self.loss {
             // RFC 6675 §6: the more careful variant, for recovery may take longer than the RTO.
@@ -695,7 +695,7 @@ impl Sender {
                 selective.timed_out(&mut self.congestion, self.rtt.srtt(), snd_nxt, timeouts, now);
             }
         }
-        self.rtt.back_off();
+        self.rtt.back_off(now);
         self.patience.retransmitted();
         self.record(outgoing, now);
         self.timer = SendTimer::Retransmission(now + self.rtt.rto());
@@ -703,7 +703,7 @@ impl Sender {
 
     /// RFC 9293 §3.8.6.1 (SHLD-30): the interval grows.
     fn probed(&mut self, outgoing: &Outgoing, now: Instant) {
-        self.rtt.forget_timed();
+        self.rtt.sent_again(now);
         self.patience.retransmitted();
         match self.loss {
             Loss::NewReno(_) => self.snd_nxt = self.snd_nxt.later_of(outgoing.end()),
@@ -736,7 +736,7 @@ impl Sender {
     /// The FIN with all the text before it counted as sent: should some of it be missing, it is outstanding from now on.
     pub(super) fn fin_again(&mut self, now: Instant) -> SeqNum {
         let fin = self.fin.unwrap_or(self.snd_nxt);
-        self.rtt.forget_timed();
+        self.rtt.sent_again(now);
         let end = self.stream_end();
         if let Loss::Selective(selective) = &mut self.loss {
             selective.sent(Block { left: self.snd_nxt, right: end }, now);
@@ -779,7 +779,7 @@ impl Sender {
     }
 
     /// The acknowledgement up to `seg_ack`, which is about to be taken, echoes a timestamp of this age.
-    pub(super) fn echoed(&mut self, age: Duration, seg_ack: SeqNum) {
+    pub(super) fn echoed(&mut self, age: Duration, seg_ack: SeqNum, now: Instant) {
         // RFC 7323 §4.1: only if it advances SND.UNA. Appendix G: ExpectedSamples = ceiling(FlightSize / (SMSS * 2)).
         self.echo_age = Some(age);
         let is_measurement = match self.loss {
@@ -788,7 +788,7 @@ impl Sender {
             Loss::Selective(_) => self.rtt.is_backed_off(),
         };
         if self.is_new_ack(seg_ack) && is_measurement {
-            self.rtt.echoed(age, self.flight().div_ceil(2 * self.mss));
+            self.rtt.echoed(age, self.flight().div_ceil(2 * self.mss), now);
         }
     }
 
@@ -939,11 +939,11 @@ impl Sender {
     pub(super) fn syn_sent_again(&mut self, now: Instant) {
         if self.syn_is_due(now) {
             self.handshake = Handshake::Retransmitted;
-            self.rtt.back_off();
+            self.rtt.back_off(now);
             self.patience.retransmitted();
             self.timer = SendTimer::Retransmission(now + self.rtt.rto());
         }
-        self.rtt.forget_timed();
+        self.rtt.sent_again(now);
     }
 
     /// Our own invariants.

@@ -185,7 +185,7 @@ impl Tcb {
     /// Takes the timestamps of an acceptable segment that began at `seg_seq`, before its acknowledgement is.
     pub(super) fn take_stamp(&mut self, segment: &Segment, seg_seq: SeqNum, now: Instant) {
         if let Some(age) = self.stamps.round_trip(segment, now) {
-            self.snd.echoed(age, segment.ack);
+            self.snd.echoed(age, segment.ack, now);
         }
         self.stamps.take(segment.options.timestamp, seg_seq, now);
     }
