@@ -1,11 +1,11 @@
 //! How much a bulk transfer moves over a path that loses segments, in virtual time.
 //!
-//! The whole table: `cargo test --release --test simulation -- goodput::table --ignored --nocapture`.
+//! The whole table, beside smoltcp's socket: `cargo bench`.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use session_tcp::tcp::seq::SeqNum;
-use session_tcp::tcp::{Config, Sack};
+use session_tcp::tcp::Config;
 use smoltcp::time::{Duration, Instant};
 
 use crate::link::{Faults, Link};
@@ -125,24 +125,6 @@ impl Run {
     fn send(&mut self, index: usize, sent: Sent) {
         for segment in sent {
             self.links[index].send(segment, self.now);
-        }
-    }
-}
-
-#[test]
-#[ignore = "a measurement, not a test"]
-fn table() {
-    for sack in [Sack::Off, Sack::On] {
-        for kib in [32, 1024] {
-            for loss in [0, 10, 20, 50, 100] {
-                let mut path = Path::new(kib * 1024, loss);
-                path.config.sack = sack;
-                let goodput = path.mean_goodput(10);
-                let late = Path { reordering: 20, ..path }.mean_goodput(10);
-                eprintln!(
-                    "SACK {sack:?}, {kib:>5} KiB, {loss:>3} per mille lost: {goodput:>9} octets/s; 2 % late: {late:>9}"
-                );
-            }
         }
     }
 }
