@@ -311,9 +311,10 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     fn stay<T: Stated, M: Message + Into<Segment>>(
         &mut self,
         st: Token<S, SelectOne<S::Peer, M, T>>,
-        tcp: Tcp<T::State>,
-        segment: M,
+        mut tcp: Tcp<T::State>,
+        segment: impl FnOnce(&mut Tcp<T::State>) -> M,
     ) -> Result<At<S, T>, SessionError> {
+        let segment = segment(&mut tcp);
         let st = self.send(st, &tcp, segment)?;
         Ok(At { st, tcp })
     }

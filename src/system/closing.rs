@@ -16,7 +16,7 @@ use crate::{
 
 impl<S: SystemSide, W: Watch> System<S, W> {
     pub(super) fn fin_wait_1(&mut self, at: At<S, SystemFinWait1<S>>) -> Result<Phase<S>, SessionError> {
-        let At { st, mut tcp } = at;
+        let At { st, tcp } = at;
         let event = self.io.offer(
             st,
             User::Unheard,
@@ -46,8 +46,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         let now = self.io.clock.now();
         Ok(match event {
             FinWait1Event::Acceptable(segment, st) => {
-                tcp.accept(segment, now);
-                Phase::FinWait1(At { st, tcp })
+                Phase::FinWait1(At::after(st, tcp, |tcp| tcp.accept(segment, now)))
             }
             FinWait1Event::FinAcked(acked, st) => {
                 let (st, tcp) = (self.confirm(st)?, tcp.fin_wait_2(acked, now));
@@ -66,20 +65,14 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             FinWait1Event::Unacceptable(segment, st) => Phase::FinWait1(self.challenge(st, tcp, &segment)?),
             FinWait1Event::Ignored(_, st) => Phase::FinWait1(At { st, tcp }),
             FinWait1Event::Icmp(error, st) => Phase::FinWait1(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
-            FinWait1Event::Due(st) => {
-                let ack = tcp.transmit(now);
-                Phase::FinWait1(self.stay(st, tcp, ack)?)
-            }
-            FinWait1Event::DueFin(st) => {
-                let fin = tcp.transmit_fin(now);
-                Phase::FinWait1(self.stay(st, tcp, fin)?)
-            }
+            FinWait1Event::Due(st) => Phase::FinWait1(self.stay(st, tcp, |tcp| tcp.transmit(now))?),
+            FinWait1Event::DueFin(st) => Phase::FinWait1(self.stay(st, tcp, |tcp| tcp.transmit_fin(now))?),
             FinWait1Event::GiveUp(st) => Phase::Ended(self.tell(st, ResetCause::UserTimeout)?),
         })
     }
 
     pub(super) fn fin_wait_2(&mut self, at: At<S, SystemFinWait2<S>>) -> Result<Phase<S>, SessionError> {
-        let At { st, mut tcp } = at;
+        let At { st, tcp } = at;
         let event = self.io.offer(
             st,
             User::Unheard,
@@ -105,8 +98,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         let now = self.io.clock.now();
         Ok(match event {
             FinWait2Event::Acceptable(segment, st) => {
-                tcp.accept(segment, now);
-                Phase::FinWait2(At { st, tcp })
+                Phase::FinWait2(At::after(st, tcp, |tcp| tcp.accept(segment, now)))
             }
             FinWait2Event::Fin(fin, st) => {
                 let tcp = tcp.time_wait(fin, now);
@@ -117,15 +109,12 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             FinWait2Event::Unacceptable(segment, st) => Phase::FinWait2(self.challenge(st, tcp, &segment)?),
             FinWait2Event::Ignored(_, st) => Phase::FinWait2(At { st, tcp }),
             FinWait2Event::Icmp(error, st) => Phase::FinWait2(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
-            FinWait2Event::Due(st) => {
-                let ack = tcp.transmit(now);
-                Phase::FinWait2(self.stay(st, tcp, ack)?)
-            }
+            FinWait2Event::Due(st) => Phase::FinWait2(self.stay(st, tcp, |tcp| tcp.transmit(now))?),
         })
     }
 
     pub(super) fn closing(&mut self, at: At<S, SystemClosing<S>>) -> Result<Phase<S>, SessionError> {
-        let At { st, mut tcp } = at;
+        let At { st, tcp } = at;
         let event = self.io.offer(
             st,
             User::Unheard,
@@ -151,10 +140,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         )?;
         let now = self.io.clock.now();
         Ok(match event {
-            ClosingEvent::Acceptable(segment, st) => {
-                tcp.accept(segment, now);
-                Phase::Closing(At { st, tcp })
-            }
+            ClosingEvent::Acceptable(segment, st) => Phase::Closing(At::after(st, tcp, |tcp| tcp.accept(segment, now))),
             ClosingEvent::FinAcked(acked, st) => {
                 let (st, tcp) = (self.confirm(st)?, tcp.time_wait(acked, now));
                 Phase::TimeWait(At { st, tcp })
@@ -163,21 +149,15 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             ClosingEvent::Unacceptable(segment, st) => Phase::Closing(self.challenge(st, tcp, &segment)?),
             ClosingEvent::Ignored(_, st) => Phase::Closing(At { st, tcp }),
             ClosingEvent::Icmp(error, st) => Phase::Closing(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
-            ClosingEvent::Due(st) => {
-                let ack = tcp.transmit(now);
-                Phase::Closing(self.stay(st, tcp, ack)?)
-            }
-            ClosingEvent::DueFin(st) => {
-                let fin = tcp.transmit_fin(now);
-                Phase::Closing(self.stay(st, tcp, fin)?)
-            }
+            ClosingEvent::Due(st) => Phase::Closing(self.stay(st, tcp, |tcp| tcp.transmit(now))?),
+            ClosingEvent::DueFin(st) => Phase::Closing(self.stay(st, tcp, |tcp| tcp.transmit_fin(now))?),
             ClosingEvent::DataLost(st) => Phase::Ended(self.data_lost(st, tcp)?),
             ClosingEvent::GiveUp(st) => Phase::Ended(self.tell(st, ResetCause::UserTimeout)?),
         })
     }
 
     pub(super) fn last_ack(&mut self, at: At<S, SystemLastAck<S>>) -> Result<Phase<S>, SessionError> {
-        let At { st, mut tcp } = at;
+        let At { st, tcp } = at;
         let event = self.io.offer(
             st,
             User::Unheard,
@@ -203,10 +183,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         )?;
         let now = self.io.clock.now();
         Ok(match event {
-            LastAckEvent::Acceptable(segment, st) => {
-                tcp.accept(segment, now);
-                Phase::LastAck(At { st, tcp })
-            }
+            LastAckEvent::Acceptable(segment, st) => Phase::LastAck(At::after(st, tcp, |tcp| tcp.accept(segment, now))),
             LastAckEvent::FinAcked(acked, st) => {
                 let _closed: TcpClosed = tcp.closed(acked);
                 Phase::Ended(self.confirm(st)?)
@@ -215,21 +192,15 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             LastAckEvent::Unacceptable(segment, st) => Phase::LastAck(self.challenge(st, tcp, &segment)?),
             LastAckEvent::Ignored(_, st) => Phase::LastAck(At { st, tcp }),
             LastAckEvent::Icmp(error, st) => Phase::LastAck(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
-            LastAckEvent::Due(st) => {
-                let ack = tcp.transmit(now);
-                Phase::LastAck(self.stay(st, tcp, ack)?)
-            }
-            LastAckEvent::DueFin(st) => {
-                let fin = tcp.transmit_fin(now);
-                Phase::LastAck(self.stay(st, tcp, fin)?)
-            }
+            LastAckEvent::Due(st) => Phase::LastAck(self.stay(st, tcp, |tcp| tcp.transmit(now))?),
+            LastAckEvent::DueFin(st) => Phase::LastAck(self.stay(st, tcp, |tcp| tcp.transmit_fin(now))?),
             LastAckEvent::DataLost(st) => Phase::Ended(self.data_lost(st, tcp)?),
             LastAckEvent::GiveUp(st) => Phase::Ended(self.tell(st, ResetCause::UserTimeout)?),
         })
     }
 
     pub(super) fn time_wait(&mut self, at: At<S, SystemTimeWait<S>>) -> Result<Phase<S>, SessionError> {
-        let At { st, mut tcp } = at;
+        let At { st, tcp } = at;
         let event = self.io.offer(
             st,
             User::Unheard,
@@ -251,10 +222,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             TimeWaitEvent::Unacceptable(segment, st) => Phase::TimeWait(self.challenge(st, tcp, &segment)?),
             TimeWaitEvent::Ignored(_, st) => Phase::TimeWait(At { st, tcp }),
             TimeWaitEvent::Icmp(error, st) => Phase::TimeWait(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
-            TimeWaitEvent::Due(st) => {
-                let ack = tcp.transmit(now);
-                Phase::TimeWait(self.stay(st, tcp, ack)?)
-            }
+            TimeWaitEvent::Due(st) => Phase::TimeWait(self.stay(st, tcp, |tcp| tcp.transmit(now))?),
         })
     }
 

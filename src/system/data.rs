@@ -51,7 +51,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     }
 
     pub(super) fn established(&mut self, at: At<S, SystemEstablished<S>>) -> Result<Phase<S>, SessionError> {
-        let At { st, mut tcp } = at;
+        let At { st, tcp } = at;
         let event = self.await_established(st, &tcp)?;
         let now = self.io.clock.now();
         Ok(match event {
@@ -77,10 +77,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             EstablishedEvent::Receive(Receive(()), st) => Phase::EstablishedReceive(At { st, tcp }),
             EstablishedEvent::Close(Close(()), st) => Phase::FinWait1(At { st, tcp: tcp.close(now) }),
             EstablishedEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
-            EstablishedEvent::Due(st) => {
-                let ack = tcp.transmit(now);
-                Phase::Established(self.stay(st, tcp, ack)?)
-            }
+            EstablishedEvent::Due(st) => Phase::Established(self.stay(st, tcp, |tcp| tcp.transmit(now))?),
             EstablishedEvent::GiveUp(st) => Phase::Closed(st, ResetCause::UserTimeout),
         })
     }
@@ -119,7 +116,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         &mut self,
         at: At<S, SystemEstablishedReceive<S>>,
     ) -> Result<Phase<S>, SessionError> {
-        let At { st, mut tcp } = at;
+        let At { st, tcp } = at;
         let event = self.await_established_receive(st, &tcp)?;
         let now = self.io.clock.now();
         Ok(match event {
@@ -148,10 +145,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             EstablishedReceiveEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
             EstablishedReceiveEvent::Advise(advice, st) => Phase::Established(self.advise(st, tcp, advice)?),
             EstablishedReceiveEvent::Deliver(st) => Phase::Established(self.deliver(st, tcp)?),
-            EstablishedReceiveEvent::Due(st) => {
-                let ack = tcp.transmit(now);
-                Phase::EstablishedReceive(self.stay(st, tcp, ack)?)
-            }
+            EstablishedReceiveEvent::Due(st) => Phase::EstablishedReceive(self.stay(st, tcp, |tcp| tcp.transmit(now))?),
             EstablishedReceiveEvent::GiveUp(st) => Phase::ClosedTold(self.tell(st, ResetCause::UserTimeout)?),
         })
     }
@@ -175,7 +169,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     }
 
     pub(super) fn close_wait(&mut self, at: At<S, SystemCloseWait<S>>) -> Result<Phase<S>, SessionError> {
-        let At { st, mut tcp } = at;
+        let At { st, tcp } = at;
         let event = self.await_close_wait(st, &tcp)?;
         let now = self.io.clock.now();
         Ok(match event {
@@ -194,10 +188,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             CloseWaitEvent::Receive(Receive(()), st) => Phase::CloseWaitReceive(At { st, tcp }),
             CloseWaitEvent::Close(Close(()), st) => Phase::LastAck(At { st, tcp: tcp.close(now) }),
             CloseWaitEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
-            CloseWaitEvent::Due(st) => {
-                let ack = tcp.transmit(now);
-                Phase::CloseWait(self.stay(st, tcp, ack)?)
-            }
+            CloseWaitEvent::Due(st) => Phase::CloseWait(self.stay(st, tcp, |tcp| tcp.transmit(now))?),
             CloseWaitEvent::GiveUp(st) => Phase::Closed(st, ResetCause::UserTimeout),
         })
     }
@@ -230,7 +221,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         &mut self,
         at: At<S, SystemCloseWaitReceive<S>>,
     ) -> Result<Phase<S>, SessionError> {
-        let At { st, mut tcp } = at;
+        let At { st, tcp } = at;
         let event = self.await_close_wait_receive(st, &tcp)?;
         let now = self.io.clock.now();
         Ok(match event {
@@ -262,10 +253,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 let st = self.io.user.select_one(st, Close(()))?;
                 Phase::CloseWait(At { st, tcp })
             }
-            CloseWaitReceiveEvent::Due(st) => {
-                let ack = tcp.transmit(now);
-                Phase::CloseWaitReceive(self.stay(st, tcp, ack)?)
-            }
+            CloseWaitReceiveEvent::Due(st) => Phase::CloseWaitReceive(self.stay(st, tcp, |tcp| tcp.transmit(now))?),
             CloseWaitReceiveEvent::GiveUp(st) => Phase::ClosedTold(self.tell(st, ResetCause::UserTimeout)?),
         })
     }

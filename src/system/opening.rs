@@ -79,7 +79,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     }
 
     pub(super) fn syn_received(&mut self, at: At<S, SystemSynReceived<S>>) -> Result<Phase<S>, SessionError> {
-        let At { st, mut tcp } = at;
+        let At { st, tcp } = at;
         let event = self.io.offer(
             st,
             User::Heard,
@@ -122,18 +122,14 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             | SynReceivedEvent::GiveUp(st) => Phase::Listen(st, tcp.listen()),
             SynReceivedEvent::Unacceptable(segment, st) => Phase::SynReceived(self.challenge(st, tcp, &segment)?),
             SynReceivedEvent::Refused(segment, st) => {
-                let rst = tcp.refuse(&segment);
-                Phase::SynReceived(self.stay(st, tcp, rst)?)
+                Phase::SynReceived(self.stay(st, tcp, |tcp| tcp.refuse(&segment))?)
             }
             SynReceivedEvent::Ignored(_, st) => Phase::SynReceived(At { st, tcp }),
             SynReceivedEvent::Icmp(error, st) => {
                 Phase::SynReceived(At::after(st, tcp, |tcp| tcp.notified(&error, now)))
             }
             SynReceivedEvent::Abort(Abort(()), st) => Phase::Ended(self.abort(st, tcp)?),
-            SynReceivedEvent::Due(st) => {
-                let syn_ack = tcp.retransmit(now);
-                Phase::SynReceived(self.stay(st, tcp, syn_ack)?)
-            }
+            SynReceivedEvent::Due(st) => Phase::SynReceived(self.stay(st, tcp, |tcp| tcp.retransmit(now))?),
         })
     }
 }

@@ -4,8 +4,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use session_tcp::tcp::seq::SeqNum;
 use session_tcp::tcp::Config;
+use session_tcp::tcp::seq::SeqNum;
 use smoltcp::time::{Duration, Instant};
 
 use crate::link::{Faults, Link};
