@@ -159,6 +159,15 @@ impl Stack {
         }
     }
 
+    /// Whether the send buffer, as large as it has grown, has room.
+    pub fn has_room(&self) -> bool {
+        match &self.machine {
+            Machine::Established(tcp) => tcp.can_send(),
+            Machine::CloseWait(tcp) => tcp.can_send(),
+            _ => false,
+        }
+    }
+
     /// RECEIVE: at most `max` octets.
     pub fn receive(&mut self, max: usize) -> Vec<u8> {
         match &mut self.machine {
