@@ -13,6 +13,9 @@ use super::seq::SeqNum;
 use super::urgent::RcvUp;
 use super::window::{Announced, Fit, Scale, fit};
 
+/// More than any window (RFC 7323 §2.3).
+const LARGEST_WINDOW: u32 = 1 << 30;
+
 /// What became of the peer's stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PeerStream {
@@ -48,6 +51,9 @@ pub(super) enum Trim {
 pub(super) struct Receiver {
     /// IRS.
     irs: SeqNum,
+    /// The first octet that the peer may send again: that of the stream, or one as far back as no window reaches. IRS would seem to
+    /// lie ahead after 2 GiB.
+    oldest: SeqNum,
     /// RCV.NXT.
     rcv_nxt: SeqNum,
     /// RCV.WND.
@@ -107,6 +113,7 @@ impl Receiver {
         let rcv_nxt = irs + 1;
         Self {
             irs,
+            oldest: rcv_nxt,
             rcv_nxt,
             announced: Announced::new(rcv_nxt, buff_bytes, scale, mss),
             ring: None,
@@ -176,7 +183,7 @@ impl Receiver {
     /// The text of a segment that lies before RCV.NXT, if there is any.
     fn old_text(&self, segment: &Segment) -> Option<Block> {
         let right = (segment.seq + segment.text_len()).earlier_of(self.rcv_nxt);
-        let block = Block { left: segment.seq.later_of(self.irs + 1), right };
+        let block = Block { left: segment.seq.later_of(self.oldest), right };
         (!block.is_empty() && !segment.control.syn()).then_some(block)
     }
 
@@ -298,6 +305,7 @@ impl Receiver {
         assert!(written == text.len(), "trimmed text fits: {written} of {} octets did", text.len());
         ring.enqueue_unallocated(complete);
         self.rcv_nxt = self.rcv_nxt + u32::try_from(complete).unwrap_or(0);
+        self.oldest = self.oldest.later_of(self.rcv_nxt - LARGEST_WINDOW);
         if let (Some(report), 1..) = (&mut self.report, at) {
             report.arrived(seq, &held(&self.assembler, self.rcv_nxt));
         }
@@ -863,6 +871,21 @@ mod tests {
         assert_eq!(report_of(&mut receiver, 350, 100), [block(400, 50), block(350, 150)], "a part kept");
         assert_eq!(report_of(&mut receiver, 600, 100), [block(600, 100), block(350, 150)], "only once");
         assert_eq!(report_of(&mut receiver, 250, 150), [block(350, 50), block(600, 100)], "a gap closed");
+    }
+
+    #[test]
+    fn text_that_comes_again_is_reported_after_more_than_the_sequence_space() {
+        let mut receiver = reporter(Sack::On);
+        // In steps that no window allows, for the sake of time.
+        for _ in 0..40 {
+            receiver.deliver(1000);
+            receiver.rcv_nxt = receiver.rcv_nxt + (1 << 27);
+            receiver.announced = Announced::new(receiver.rcv_nxt, 10_000, receiver.scale, 10);
+            receiver.acknowledge();
+            let at = receiver.rcv_nxt.distance_from(IRS + 1);
+            assert_eq!(report_of(&mut receiver, at, 100), []);
+            assert_eq!(report_of(&mut receiver, at, 100), [block(at, 100)]);
+        }
     }
 
     #[test]

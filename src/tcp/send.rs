@@ -88,10 +88,21 @@ enum Loss {
     Selective(Box<Selective>),
 }
 
+/// Whether our SYN is acknowledged. The numbers do not tell: SND.UNA comes by ISS again after 4 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OurSyn {
+    /// It is not.
+    Outstanding,
+    /// It is.
+    Acknowledged,
+}
+
 /// The send sequence space and what is in it.
 pub(super) struct Sender {
     /// ISS.
     iss: SeqNum,
+    /// Whether the peer has it.
+    our_syn: OurSyn,
     /// SND.UNA.
     snd_una: SeqNum,
     /// SND.NXT: past everything ever sent; sending again does not move it back.
@@ -175,6 +186,7 @@ impl Sender {
         let mss = config.snd_mss(None);
         let mut sender = Self {
             iss,
+            our_syn: OurSyn::Outstanding,
             snd_una: iss,
             snd_nxt: iss + 1,
             snd_wnd: 0,
@@ -241,6 +253,7 @@ impl Sender {
             Sack::On => Loss::Selective(Box::new(Selective::new())),
             Sack::Off => Loss::NewReno(Recovery::new(self.iss)),
         };
+        self.our_syn = OurSyn::Acknowledged;
         self.snd_una = segment.ack;
         self.patience = Patience::new(self.user_timeout, now);
         // RFC 7323 §2.2: the window of a SYN,ACK is not scaled.
@@ -259,7 +272,7 @@ impl Sender {
     pub(super) fn configure(&mut self, config: &Config, now: Instant) {
         self.nagle = config.nagle;
         self.user_timeout = config.user_timeout;
-        if self.snd_una != self.iss {
+        if self.our_syn == OurSyn::Acknowledged {
             self.patience.set_r2(self.user_timeout);
             self.rearm(now, Restart::No);
         }
@@ -399,7 +412,7 @@ impl Sender {
     /// If it did take it, it answers what we retransmit, and the answer to that, a challenge ACK, has SND.NXT.
     pub(super) fn ack_seq(&self) -> SeqNum {
         let right = self.snd_una + self.snd_wnd;
-        if self.snd_una == self.iss || self.snd_nxt.is_at_or_before(right) {
+        if self.our_syn == OurSyn::Outstanding || self.snd_nxt.is_at_or_before(right) {
             return self.snd_nxt;
         }
         self.snd_una + self.snd_wnd.saturating_sub(1)
@@ -442,7 +455,10 @@ impl Sender {
 
     /// The sequence number of the first octet of `text`.
     fn text_seq(&self) -> SeqNum {
-        self.snd_una.later_of(self.iss + 1)
+        match self.our_syn {
+            OurSyn::Outstanding => self.iss + 1,
+            OurSyn::Acknowledged => self.snd_una,
+        }
     }
 
     /// The sequence number after the last octet of `text`.
@@ -491,7 +507,7 @@ impl Sender {
 
     /// The segment that is due now, if there is one.
     pub(super) fn due(&self, now: Instant) -> Option<Outgoing> {
-        if self.snd_una == self.iss {
+        if self.our_syn == OurSyn::Outstanding {
             // Before our SYN is acknowledged there is nothing but that SYN.
             return None;
         }
@@ -1255,6 +1271,35 @@ mod tests {
         assert_eq!(bench.ack(0, 5000), [(0, 1000), (1000, 1000), (2000, 1000)]);
         // That was no congestion.
         assert_eq!(bench.snd.congestion().cwnd(), 10_000);
+    }
+
+    #[test]
+    fn stream_may_be_longer_than_the_sequence_space() {
+        const PIECE: u32 = 1 << 20;
+        // Past half of it, and past all of it.
+        for (sack, pieces) in [(Sack::Off, 3000), (Sack::On, 4100)] {
+            let mut bench = bench_with(BASES[0], 65_535, &Config { sack, ..Config::default() });
+            bench.snd.mss = 8000;
+            bench.snd.shift = MAX_SHIFT;
+            let mut sent: u32 = 0;
+            for _ in 0..pieces {
+                let mut flight = bench.send(usize::try_from(PIECE).unwrap());
+                let end = sent.wrapping_add(PIECE);
+                while sent != end {
+                    let octets: u32 = flight.iter().map(|(_, len)| len).sum();
+                    assert_eq!(flight.first().map(|(at, _)| *at), Some(sent));
+                    sent = sent.wrapping_add(octets);
+                    flight = bench.ack(sent, 65_535);
+                }
+            }
+            // A loss is still found: three duplicate ACKs, though nothing was lost for so long.
+            if sack == Sack::Off {
+                bench.send(200_000);
+                bench.ack(sent, 65_535);
+                bench.ack(sent, 65_535);
+                assert_eq!(bench.ack(sent, 65_535), [(sent, 8000)]);
+            }
+        }
     }
 
     // Retransmission and congestion (RFC 6298, RFC 5681, RFC 6582).
