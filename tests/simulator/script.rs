@@ -2,8 +2,10 @@
 
 use super::meeting::{At, Meeting};
 use super::stack::{CLIENT, SERVER};
-use session_tcp::tcp::segment::{Control, Segment};
-use session_tcp::tcp::{Config, Nagle};
+use session_tcp::tcp::sack::Block;
+use session_tcp::tcp::segment::{Control, Segment, Timestamp};
+use session_tcp::tcp::seq::SeqNum;
+use session_tcp::tcp::{Config, Nagle, Timestamps};
 use smoltcp::time::Duration;
 
 /// The rest of a script; past its end there are zeros.
@@ -36,6 +38,10 @@ pub fn play(script: &[u8]) {
     let mut config = Config::default();
     if script.octet().is_multiple_of(2) {
         (config.rcv_buff_bytes, config.snd_buff_bytes, config.nagle) = (3000, 3000, Nagle::Off);
+        (config.rcv_buff_max_bytes, config.snd_buff_max_bytes) = (3000, 3000);
+    }
+    if script.octet().is_multiple_of(2) {
+        config.timestamps = Timestamps::Off;
     }
     let state = At::ALL[usize::from(script.octet()) % At::ALL.len()];
     let mut meeting = Meeting::at(state, &config);
@@ -43,9 +49,9 @@ pub fn play(script: &[u8]) {
         act(&mut script, &mut meeting);
         meeting.server.work(meeting.now);
         if let Some(status) = meeting.server.try_status() {
-            assert!(status.snd_buffered_bytes <= config.snd_buff_bytes, "{status:?}");
+            assert!(status.snd_buffered_bytes <= config.snd_buff_max_bytes, "{status:?}");
             // Room for roundings of the window comes on top.
-            assert!(status.rcv_buffered_bytes <= 2 * config.rcv_buff_bytes, "{status:?}");
+            assert!(status.rcv_buffered_bytes <= 2 * config.rcv_buff_max_bytes, "{status:?}");
         }
         if meeting.server.sent.len() > 1000 {
             meeting.server.take_sent();
@@ -92,6 +98,7 @@ fn parsed(mut octets: Vec<u8>) -> Option<Segment> {
 
 /// A segment with numbers near those that are due.
 fn near_segment(script: &mut Script<'_>, meeting: &Meeting) -> Segment {
+    let last = meeting.server.sent.iter().rev().find_map(|segment| segment.options.timestamp);
     let (rcv_nxt, snd_nxt) = match meeting.server.try_status() {
         Some(status) => (status.rcv_nxt.value(), status.snd_nxt.value()),
         None => (0, 0),
@@ -101,5 +108,15 @@ fn near_segment(script: &mut Script<'_>, meeting: &Meeting) -> Segment {
     segment.wnd = script.word();
     segment.up = u16::from(script.octet());
     segment.payload = vec![b'y'; usize::from(script.word() % 2000)];
+    let choice = script.octet();
+    for _ in 0..choice % 5 {
+        let (left, right) = (script.near(snd_nxt), script.near(snd_nxt));
+        segment.options.sack.push(Block { left: SeqNum::new(left), right: SeqNum::new(right) });
+    }
+    if choice >= 128 {
+        // The clocks of both ends begin at any number; the last one heard is the best guess.
+        let (tsval, tsecr) = (script.near(last.map_or(0, |t| t.tsecr)), script.near(last.map_or(0, |t| t.tsval)));
+        segment.options.timestamp = Some(Timestamp { tsval, tsecr });
+    }
     segment
 }
