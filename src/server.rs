@@ -21,9 +21,13 @@ use crate::tcp::{Config, LocalAddr};
 use crate::undirected::{Clock, Io};
 use crate::{RoleServerSystem, RoleServerUser, cb, user};
 
-/// Sessions at most, those in TIME-WAIT included, so this bounds threads (two each) and memory: a peer can pin at most about 3 MiB a
-/// session (both buffers, the user's unfinished line of 1 MiB and its answer, the queues), and does so only by filling them.
+/// Sessions at most, those in TIME-WAIT included, so this bounds threads (two each) and memory: beside its buffers a peer can pin about
+/// 2.5 MiB a session (the user's unfinished line of 1 MiB and its answer, the queues), and does so only by filling them.
 const MAX_SESSIONS: usize = 4096;
+
+/// Octets that the buffers of all sessions may grow to: each new session gets its share of it, so that few connections may fill long fast
+/// paths, and thousands of them cannot take the machine's memory. With the shares 1, 1/2, 1/3, … it is at most nine times this.
+const BUFFER_BUDGET_BYTES: usize = 512 * 1024 * 1024;
 
 /// Sessions in TIME-WAIT at most while others want their place; the oldest goes first. Linux has such a limit as well
 /// (`tcp_max_tw_buckets`).
@@ -219,12 +223,24 @@ impl Server {
         let entry = Entry::new(Arc::clone(sessions));
         let net = NetChannel::new(self.lower.clone(), self.backlog.clone());
         let io = Io::new(net, system_end, self.clock);
-        let config = Config { timestamp_secret: self.isn.clone(), ..self.config.clone() };
+        let config = with_share(&self.config, sessions.census().sessions);
+        let config = Config { timestamp_secret: self.isn.clone(), ..config };
         let system = System::new(io, config, self.isn.clone(), entry);
         let local = self.local;
         let system = role("server-system", move || system.run(RoleServerSystem::start()))?;
         let user = role("server-user", move || user::server_user(RoleServerUser::start(), user_end, local))?;
         Ok((system, user))
+    }
+}
+
+/// The configuration of one more session beside so many: its buffers do not grow past its share of the budget, and do not shrink for it.
+fn with_share(config: &Config, sessions: usize) -> Config {
+    let share = BUFFER_BUDGET_BYTES / 2 / (sessions + 1);
+    let limit = |largest: usize, initial: usize| largest.min(share.max(initial));
+    Config {
+        rcv_buff_max_bytes: limit(config.rcv_buff_max_bytes, config.rcv_buff_bytes),
+        snd_buff_max_bytes: limit(config.snd_buff_max_bytes, config.snd_buff_bytes),
+        ..config.clone()
     }
 }
 
@@ -237,4 +253,30 @@ fn role(
         Ok(end) => debug!("{name}: {end:?}"),
         Err(cause) => debug!("{name} ended early: {cause}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_sessions_may_grow_to_the_limit_and_many_do_not_grow() {
+        let config = Config::default();
+        assert_eq!(with_share(&config, 0).rcv_buff_max_bytes, config.rcv_buff_max_bytes);
+        let crowded = with_share(&config, MAX_SESSIONS);
+        assert_eq!(crowded.rcv_buff_max_bytes, config.rcv_buff_bytes);
+        assert_eq!(crowded.snd_buff_max_bytes, config.snd_buff_bytes);
+    }
+
+    #[test]
+    fn the_buffers_of_all_sessions_have_a_bound() {
+        let config = Config::default();
+        let beyond_the_first: usize = (0..MAX_SESSIONS)
+            .map(|sessions| with_share(&config, sessions))
+            .map(|share| {
+                share.rcv_buff_max_bytes - share.rcv_buff_bytes + share.snd_buff_max_bytes - share.snd_buff_bytes
+            })
+            .sum();
+        assert!(beyond_the_first < 9 * BUFFER_BUDGET_BYTES, "{beyond_the_first}");
+    }
 }
