@@ -369,8 +369,13 @@ impl Sender {
     }
 
     /// The SACK blocks of the next segment take so many octets.
-    pub(super) const fn make_room(&mut self, options_len: u32) {
-        self.options_len = options_len;
+    ///
+    /// With that changes what a full segment is, and so whether text may go at once or has to wait for the override timeout.
+    pub(super) fn make_room(&mut self, options_len: u32, now: Instant) {
+        if self.options_len != options_len {
+            self.options_len = options_len;
+            self.rearm(now, Restart::No);
+        }
     }
 
     /// The text that one segment has room for.

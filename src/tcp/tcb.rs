@@ -151,7 +151,7 @@ impl Tcb {
     pub(super) fn take_text(&mut self, segment: Segment, trim: Trim, now: Instant) {
         self.rcv.take(segment, trim, now);
         self.size_buffer(now);
-        self.make_room();
+        self.make_room(now);
     }
 
     /// Lets the receive buffer grow, if the user receives faster than it allows.
@@ -163,9 +163,9 @@ impl Tcb {
     }
 
     /// RFC 9293 §3.7.1 (MUST-16): the SACK blocks of the next segment take their room from its text.
-    fn make_room(&mut self) {
+    fn make_room(&mut self, now: Instant) {
         let sack = Options { sack: self.sack_blocks(), ..Options::default() };
-        self.snd.make_room(u32::try_from(sack.encoded_len()).unwrap_or(0));
+        self.snd.make_room(u32::try_from(sack.encoded_len()).unwrap_or(0), now);
     }
 
     /// The SACK blocks of the next segment: as many as fit beside the timestamps, and not more than half of a small packet.
@@ -307,7 +307,7 @@ impl Tcb {
     fn segment(&mut self, seq: SeqNum, control: Control, payload: Vec<u8>, now: Instant) -> Segment {
         let sack = self.sack_blocks();
         let (ack, wnd) = self.rcv.acknowledge();
-        self.make_room();
+        self.make_room(now);
         let options = Options { timestamp: self.stamps.for_ack(ack, now), sack, ..Options::default() };
         let (urgent, up) = self.snd.urgent_pointer(seq).map_or((Control::NONE, 0), |up| (Control::URG, up));
         let control = control | urgent | self.ecn_echo();

@@ -85,6 +85,13 @@ fn window_is_not_carried_past_its_edge_by_an_acknowledgement_with_an_old_sequenc
     world::run(454, false);
 }
 
+/// Found text that fitted a full segment beside SACK blocks, and no longer when these were gone: it was held back for silly window
+/// avoidance, and no override timer ran.
+#[test]
+fn text_held_back_when_the_sack_blocks_are_gone_is_sent_after_the_override_timeout() {
+    world::run(6984, false);
+}
+
 /// Found two ends that each saw the other's window shrunk, sent their ACKs with an old sequence number for that, and so refused each
 /// other's acknowledgements until both gave up.
 #[test]
