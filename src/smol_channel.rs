@@ -54,6 +54,11 @@ macro_rules! smol_message {
                 &self.0
             }
 
+            /// Whether a segment is this message.
+            pub(crate) const fn fits(segment: &Segment) -> bool {
+                $(smol_message!(@check $sign $bit segment.control))&&*
+            }
+
             /// Makes the message of a segment of our own by setting and clearing its control bits, so that it cannot fail.
             #[allow(dead_code, reason = "not every message is one that we send")]
             pub(crate) fn mark(mut segment: Segment) -> Self {
@@ -68,11 +73,7 @@ macro_rules! smol_message {
             type Error = NotThatMessage;
 
             fn try_from(segment: Segment) -> Result<Self, NotThatMessage> {
-                if $(smol_message!(@check $sign $bit segment.control))&&* {
-                    Ok(Self(segment))
-                } else {
-                    Err(NotThatMessage { segment, wanted: stringify!($name) })
-                }
+                if Self::fits(&segment) { Ok(Self(segment)) } else { Err(NotThatMessage { segment, wanted: stringify!($name) }) }
             }
         }
 

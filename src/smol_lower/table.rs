@@ -10,6 +10,7 @@ use smoltcp::time::{Duration, Instant};
 use super::error::ListenError;
 use super::inbox::Arrival;
 use super::jar::Jar;
+use crate::smol_channel::Syn;
 use crate::tcp::IcmpError;
 use crate::tcp::cookie::Cookie;
 use crate::tcp::segment::Segment;
@@ -224,7 +225,7 @@ impl Table {
             return Offered::Lost("the backlog is full");
         }
         let cookie = self.jar.take(remote, &segment, now);
-        if cookie.is_none() && !begins_connection(&segment) {
+        if cookie.is_none() && !Syn::fits(&segment) {
             if backlog.len() >= BACKLOG_STRAYS {
                 return Offered::Lost("SYNs have the rest of the backlog");
             }
@@ -391,12 +392,6 @@ impl Route {
         self.waiting_bytes += size;
         Offered::Taken
     }
-}
-
-/// A SYN that carries none of the bits that contradict it.
-fn begins_connection(segment: &Segment) -> bool {
-    let control = &segment.control;
-    control.syn() && !control.ack() && !control.rst() && !control.fin()
 }
 
 #[cfg(test)]
