@@ -3,7 +3,7 @@
 use super::{At, Phase, System, Watch, label};
 use crate::calls::{Abort, Close, Closed, Receive, Reset, ResetCause};
 use crate::smol_channel::Rst;
-use crate::st::{Action, End, SelectOne, SessionError, Token};
+use crate::st::{Action, End, Picked, SelectOne, SessionError, Timeout, Token};
 use crate::tcp::{
     ClosingDue, ClosingVerdict, FinWait1Verdict, FinWait2Due, FinWait2Verdict, State, Tcp, TcpClosed, TimeWaitDue,
 };
@@ -13,6 +13,25 @@ use crate::{
     SystemClosedTold, SystemClosing, SystemFinWait1, SystemFinWait2, SystemLastAck, SystemSide, SystemTimeWait,
     TimeWaitEvent,
 };
+
+/// The label for what is due, which is the same in every state whose FIN is to be sent or not acknowledged.
+macro_rules! due_while_closing {
+    ($($session:ident),+ $(,)?) => {$(
+        impl<S: SystemSide> $session<S> {
+            /// The label for what is due.
+            fn due(due: ClosingDue) -> Picked<Self, Timeout> {
+                match due {
+                    ClosingDue::Segment => Self::Due(),
+                    ClosingDue::Fin => Self::DueFin(),
+                    ClosingDue::DataLost => Self::DataLost(),
+                    ClosingDue::GiveUp => Self::GiveUp(),
+                }
+            }
+        }
+    )+};
+}
+
+due_while_closing!(SystemFinWait1, SystemClosing, SystemLastAck);
 
 impl<S: SystemSide, W: Watch> System<S, W> {
     pub(super) fn fin_wait_1(&mut self, at: At<S, SystemFinWait1<S>>) -> Result<Phase<S>, SessionError> {
@@ -36,12 +55,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                     },
                 )
             },
-            |due| match due {
-                ClosingDue::Segment => SystemFinWait1::Due(),
-                ClosingDue::Fin => SystemFinWait1::DueFin(),
-                ClosingDue::DataLost => SystemFinWait1::DataLost(),
-                ClosingDue::GiveUp => SystemFinWait1::GiveUp(),
-            },
+            SystemFinWait1::due,
         )?;
         let now = self.io.clock.now();
         Ok(match event {
@@ -131,12 +145,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                     },
                 )
             },
-            |due| match due {
-                ClosingDue::Segment => SystemClosing::Due(),
-                ClosingDue::Fin => SystemClosing::DueFin(),
-                ClosingDue::DataLost => SystemClosing::DataLost(),
-                ClosingDue::GiveUp => SystemClosing::GiveUp(),
-            },
+            SystemClosing::due,
         )?;
         let now = self.io.clock.now();
         Ok(match event {
@@ -174,12 +183,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                     },
                 )
             },
-            |due| match due {
-                ClosingDue::Segment => SystemLastAck::Due(),
-                ClosingDue::Fin => SystemLastAck::DueFin(),
-                ClosingDue::DataLost => SystemLastAck::DataLost(),
-                ClosingDue::GiveUp => SystemLastAck::GiveUp(),
-            },
+            SystemLastAck::due,
         )?;
         let now = self.io.clock.now();
         Ok(match event {
