@@ -1,10 +1,12 @@
 //! The user's calls and their answers: RFC 9293 §3.9.1 as messages between a user and its system.
 
 use std::fmt;
+use std::net::SocketAddrV4;
 
+use crate::smol_lower::ConnectError;
 use crate::st::Message;
 pub use crate::tcp::Advice;
-use crate::tcp::{LocalAddr, Setting};
+use crate::tcp::{IcmpKind, LocalAddr, Setting};
 
 /// The most that one [`Data`] may carry: a user that writes more sends several. It bounds what the queue between the two
 /// roles can hold, and is no less than what one `Receive` is worth answering with.
@@ -14,7 +16,20 @@ pub const MAX_DATA_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Open(pub LocalAddr);
 
-/// Answers `Open`: the transmission control block exists.
+/// OPEN, active: connect to this peer (RFC 9293 §3.9.1.1).
+#[derive(Debug)]
+pub struct Connect {
+    /// Our socket. The IP layer fills in an unspecified address (MUST-44), and any free port for port 0.
+    pub local: SocketAddrV4,
+    /// The peer's socket.
+    pub remote: SocketAddrV4,
+}
+
+/// Answers `Connect`: there can be no such connection.
+#[derive(Debug)]
+pub struct NotOpened(pub ConnectError);
+
+/// Answers `Open` and `Connect`: the transmission control block exists.
 #[derive(Debug)]
 pub struct TcbCreated(pub ());
 
@@ -64,6 +79,10 @@ pub struct Reset(pub ResetCause);
 pub enum ResetCause {
     /// The peer sent a RST.
     Peer,
+    /// The peer answered our SYN with a RST (RFC 9293 §3.10.7.4, "connection refused").
+    Refused,
+    /// The network said, before the handshake was complete, that there is no such peer (RFC 9293 §3.9.2.2, SHLD-26).
+    Unreachable(IcmpKind),
     /// The peer did not acknowledge for as long as the user timeout (RFC 9293 §3.8.3, R2), or answered no keep-alive.
     UserTimeout,
     /// The user closed before it had read everything (RFC 9293 SHLD-3).
@@ -74,6 +93,8 @@ impl fmt::Display for ResetCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ResetCause::Peer => "connection reset",
+            ResetCause::Refused => "connection refused",
+            ResetCause::Unreachable(kind) => return write!(f, "connection refused, {kind}"),
             ResetCause::UserTimeout => "connection aborted due to user timeout",
             ResetCause::DataLost => "connection reset, data of the peer was lost",
         })
@@ -116,6 +137,8 @@ impl Data {
 }
 
 impl Message for Open {}
+impl Message for Connect {}
+impl Message for NotOpened {}
 impl Message for TcbCreated {}
 impl Message for Connected {}
 impl Message for Data {}

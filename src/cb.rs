@@ -164,6 +164,11 @@ impl<Me: Role, Peer: Role> CbChannel<Me, Peer> {
         &self.rx
     }
 
+    /// The sending queue, for an offer that waits for room in it.
+    pub(crate) fn sender(&self) -> &Sender<Envelope> {
+        &self.tx
+    }
+
     /// Takes the branch of `st` for what came out of the queue.
     pub(crate) fn take<A: Offer>(
         &self,

@@ -4,9 +4,11 @@
 //! the user may be waiting for an answer; the compiler holds the programs of the roles (`system.rs`, `user.rs`) to them.
 //!
 //! ```text
-//!  ServerUser ──calls──▶ ServerSystem ◀──segments──▶ ClientSystem
-//!             ◀─answers─
+//!  ServerUser ──calls──▶ ServerSystem ◀──segments──▶ ClientSystem ◀──calls── ClientUser
+//!             ◀─answers─                                          ─answers─▶
 //! ```
+//!
+//! The server opens passively, the client actively; from ESTABLISHED on both ends have the same types.
 //!
 //! The notation: `R & Label(Message). T` awaits `Message` from `R` and goes on as `T`; `(R + M). T` sends `M` to `R`;
 //! `Timeout & Label. T` goes on when the machine says that something is due; `end` ends. `S::User` and `S::Peer` are the two
@@ -29,6 +31,7 @@
 
 pub mod calls;
 pub mod cb;
+pub mod client;
 pub mod server;
 pub mod smol_channel;
 pub mod smol_lower;
@@ -39,12 +42,14 @@ pub mod tcp;
 pub mod undirected;
 pub mod user;
 
-use calls::{Abort, Advice, Close, Closed, Connected, Data, Open, Receive, Reset, Set, TcbCreated, Urgent};
+use calls::{
+    Abort, Advice, Close, Closed, Connect, Connected, Data, NotOpened, Open, Receive, Reset, Set, TcbCreated, Urgent,
+};
 use smol_channel::{Ack, FinAck, Rst, Syn, SynAck};
-use st::{Participant, Role, Timeout};
+use st::{Action, Participant, Role, Timeout};
 use tcp::{
-    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Crowded, Finishes, HardError,
-    IcmpError, Reopens, Resets, Restarts, ReturnsCookie, segment::Segment,
+    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, AnswersSyn, CrossesSyn, Crowded,
+    Finishes, HardError, IcmpError, Reopens, Resets, Restarts, ReturnsCookie, segment::Segment,
 };
 
 // ── Roles ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -52,16 +57,24 @@ use tcp::{
 /// The server application that uses TCP.
 #[derive(Debug)]
 pub enum RoleServerUser {}
-/// This TCP implementation.
+/// The TCP implementation of the server.
 #[derive(Debug)]
 pub enum RoleServerSystem {}
-/// The TCP implementation at the other end of the network.
+/// The TCP implementation of the client.
 #[derive(Debug)]
 pub enum RoleClientSystem {}
+/// The client application that uses TCP.
+#[derive(Debug)]
+pub enum RoleClientUser {}
+/// Who types what the client user sends: a person, or a file. It is no [`Participant`]: it says what it likes.
+#[derive(Debug)]
+pub enum RoleTerminal {}
 
 impl Role for RoleServerUser {}
 impl Role for RoleServerSystem {}
 impl Role for RoleClientSystem {}
+impl Role for RoleClientUser {}
+impl Role for RoleTerminal {}
 
 /// A role that is a TCP implementation: one set of types serves both ends of a connection.
 pub trait SystemSide: Role + Sized {
@@ -69,21 +82,45 @@ pub trait SystemSide: Role + Sized {
     type User: Role;
     /// The TCP implementation at the other end.
     type Peer: Role;
+    /// How it goes on when a handshake comes to nothing: LISTEN after a passive OPEN, CLOSED after an active one, whose user is
+    /// told (RFC 9293 §3.10.7.4, MUST-11).
+    type HandshakeFailed: Action;
 }
+
+/// [`SystemSide::HandshakeFailed`].
+pub type SystemHandshakeFailed<S> = <S as SystemSide>::HandshakeFailed;
 
 impl SystemSide for RoleServerSystem {
     type User = RoleServerUser;
     type Peer = RoleClientSystem;
+    type HandshakeFailed = SystemListen<RoleServerSystem>;
+}
+
+impl SystemSide for RoleClientSystem {
+    type User = RoleClientUser;
+    type Peer = RoleServerSystem;
+    type HandshakeFailed = St![(RoleClientUser + Reset).end];
 }
 
 /// A role that is an application.
 pub trait UserSide: Role + Sized {
     /// The TCP implementation that it calls.
     type System: Role;
+    /// How it waits for the answer to its `Receive`: for that alone, or listening to somebody else besides.
+    type Waiting: Action;
 }
+
+/// [`UserSide::Waiting`].
+pub type UserWaiting<U> = <U as UserSide>::Waiting;
 
 impl UserSide for RoleServerUser {
     type System = RoleServerSystem;
+    type Waiting = UserReceiving<RoleServerUser>;
+}
+
+impl UserSide for RoleClientUser {
+    type System = RoleClientSystem;
+    type Waiting = UserTalking<RoleClientUser>;
 }
 
 // ── The typing context ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,11 +133,25 @@ impl Participant for RoleServerUser {
     type Session = ServerUserSessionType;
 }
 
+impl Participant for RoleClientSystem {
+    type Session = ClientSystemSessionType;
+}
+
+impl Participant for RoleClientUser {
+    type Session = ClientUserSessionType;
+}
+
 /// The server system, from CLOSED on.
 pub type ServerSystemSessionType = SystemUnopened<RoleServerSystem>;
 
 /// The server user, from CLOSED on.
 pub type ServerUserSessionType = UserUnopened<RoleServerUser>;
+
+/// The client system, from CLOSED on.
+pub type ClientSystemSessionType = SystemUnconnected<RoleClientSystem>;
+
+/// The client user, from CLOSED on.
+pub type ClientUserSessionType = UserUnconnected<RoleClientUser>;
 
 /// LISTEN of the server.
 pub type ServerSystemListen = SystemListen<RoleServerSystem>;
@@ -116,14 +167,32 @@ pub type ServerSystemFinWait1 = SystemFinWait1<RoleServerSystem>;
 pub type ServerSystemFinWait2 = SystemFinWait2<RoleServerSystem>;
 /// The server user with the floor.
 pub type ServerUserOpen = UserOpen<RoleServerUser>;
+/// SYN-SENT of the client.
+pub type ClientSystemSynSent = SystemSynSent<RoleClientSystem>;
 
 // ── The system: opening ──────────────────────────────────────────────────────────────────────────────────────────────
 
 Offer!(
-    /// CLOSED: the user may set what it wants from the first segment on, then it opens.
+    /// CLOSED: the user may set what it wants from the first segment on, then it opens passively.
     pub SystemUnopened<S: SystemSide> => UnopenedEvent {
         S::User & Set(Set). SystemUnopened<S>,
         S::User & Open(Open). (S::User + TcbCreated). SystemListen<S>,
+    }
+);
+
+Offer!(
+    /// CLOSED: the user may set what it wants from the first segment on, then it opens actively.
+    pub SystemUnconnected<S: SystemSide> => UnconnectedEvent {
+        S::User & Set(Set). SystemUnconnected<S>,
+        S::User & Connect(Connect). SystemConnecting<S>,
+    }
+);
+
+Select!(
+    /// The answer to an active OPEN: our SYN follows, or there is nobody to send it to (RFC 9293 §3.9.1.1, MUST-46).
+    pub SystemConnecting<S: SystemSide>: S::User + {
+        TcbCreated(TcbCreated). (S::Peer + Syn). SystemSynSent<S>,
+        NotOpened(NotOpened). end,
     }
 );
 
@@ -141,20 +210,38 @@ Offer!(
 );
 
 Offer!(
-    /// SYN-RECEIVED. Whatever ends it before the user has heard of the peer leads back to LISTEN (RFC 9293 §3.10.7.4).
+    /// SYN-SENT. The user hears at R1 and of ICMP errors that it takes longer (RFC 9293 §3.8.3, MUST-22), and what ends it.
+    pub SystemSynSent<S: SystemSide> => SynSentEvent {
+        S::Peer & Answered(AnswersSyn). (S::User + Connected). SystemEstablished<S>,
+        S::Peer & Crossed(CrossesSyn). (S::Peer + SynAck). SystemSynReceived<S>,
+        S::Peer & Reset(Resets). (S::User + Reset). end,
+        S::Peer & Refused(Segment). (S::Peer + Rst). SystemSynSent<S>,
+        S::Peer & Ignored(Segment). SystemSynSent<S>,
+        S::Peer & Icmp(IcmpError). SystemSynSent<S>,
+        S::Peer & Unreachable(HardError). (S::User + Reset). end,
+        S::User & Abort(Abort). end,
+        Timeout & Due. (S::Peer + Syn). SystemSynSent<S>,
+        Timeout & Advise(Advice). (S::User + Advice). SystemSynSent<S>,
+        Timeout & GiveUp. (S::User + Reset). end,
+    }
+);
+
+Offer!(
+    /// SYN-RECEIVED. What ends it before it is complete leads where the side says: the user of a passive OPEN has heard of no peer
+    /// yet.
     pub SystemSynReceived<S: SystemSide> => SynReceivedEvent {
         S::Peer & Acknowledged(AcksSyn). (S::User + Connected). SystemEstablished<S>,
         S::Peer & Fin(AcksSynAndFinishes). (S::User + Connected). SystemCloseWait<S>,
-        S::Peer & Restart(Restarts). SystemListen<S>,
-        S::Peer & Reset(Resets). SystemListen<S>,
+        S::Peer & Restart(Restarts). SystemHandshakeFailed<S>,
+        S::Peer & Reset(Resets). SystemHandshakeFailed<S>,
         S::Peer & Unacceptable(Segment). (S::Peer + Ack). SystemSynReceived<S>,
         S::Peer & Refused(Segment). (S::Peer + Rst). SystemSynReceived<S>,
         S::Peer & Ignored(Segment). SystemSynReceived<S>,
         S::Peer & Icmp(IcmpError). SystemSynReceived<S>,
-        S::Peer & Unreachable(HardError). SystemListen<S>,
+        S::Peer & Unreachable(HardError). SystemHandshakeFailed<S>,
         S::User & Abort(Abort). (S::Peer + Rst). end,
         Timeout & Due. (S::Peer + SynAck). SystemSynReceived<S>,
-        Timeout & GiveUp. SystemListen<S>,
+        Timeout & GiveUp. SystemHandshakeFailed<S>,
     }
 );
 
@@ -356,12 +443,37 @@ Select!(
 );
 
 Select!(
+    /// CLOSED: the user may set what it wants, then it opens a connection to a peer.
+    pub UserUnconnected<U: UserSide>: U::System + {
+        Set(Set). UserUnconnected<U>,
+        Connect(Connect). UserConnecting<U>,
+    }
+);
+
+Offer!(
+    /// The user has opened actively and waits for what becomes of that.
+    pub UserConnecting<U: UserSide> => ConnectingEvent {
+        U::System & TcbCreated(TcbCreated). UserSynSent<U>,
+        U::System & NotOpened(NotOpened). end,
+    }
+);
+
+Offer!(
+    /// Our SYN is on its way, and the user waits for the peer.
+    pub UserSynSent<U: UserSide> => UserSynSentEvent {
+        U::System & Connected(Connected). UserOpen<U>,
+        U::System & Advice(Advice). UserSynSent<U>,
+        U::System & Reset(Reset). end,
+    }
+);
+
+Select!(
     /// The user has the floor: it may send as often as it likes, ask to receive, close or abort.
     pub UserOpen<U: UserSide>: U::System + {
         Send(Data). UserOpen<U>,
         Urgent(Urgent). UserOpen<U>,
         Set(Set). UserOpen<U>,
-        Receive(Receive). UserReceiving<U>,
+        Receive(Receive). UserWaiting<U>,
         Close(Close). UserClosing<U>,
         Abort(Abort). end,
     }
@@ -374,6 +486,17 @@ Offer!(
         U::System & Advice(Advice). UserOpen<U>,
         U::System & Close(Close). UserPeerClosed<U>,
         U::System & Reset(Reset). (U::System + Close). end,
+    }
+);
+
+Offer!(
+    /// The user waits for the answer to its `Receive` and sends meanwhile what its terminal says: both directions at once.
+    pub UserTalking<U: UserSide> => TalkingEvent {
+        U::System & Data(Data). UserOpen<U>,
+        U::System & Advice(Advice). UserOpen<U>,
+        U::System & Close(Close). UserPeerClosed<U>,
+        U::System & Reset(Reset). (U::System + Close). end,
+        RoleTerminal & Typed(Data). (U::System + Data). UserTalking<U>,
     }
 );
 

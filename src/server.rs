@@ -135,6 +135,7 @@ impl Entry {
             State::Listen => census.listening -= 1,
             State::TimeWait => census.time_wait.retain(|&other| Some(other) != remote),
             State::Closed
+            | State::SynSent
             | State::SynReceived
             | State::Established
             | State::CloseWait

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError};
 
-use crate::smol_lower::{Arrival, Backlog, Inbox, SmolLower};
+use crate::calls::Connect;
+use crate::smol_lower::{Arrival, Backlog, ConnectError, Inbox, SmolLower};
 use crate::st::{
     Action, After, At, Branch, Choice, End, Message, Name, OfferOne, OfferTwo, Position, Role, SelectOne, SelectTwo,
     Selection, SessionError, Taken, Token,
@@ -18,8 +19,8 @@ use crate::tcp::cookie::Admission;
 use crate::tcp::segment::{Control, Segment};
 use crate::tcp::seq::SeqNum;
 use crate::tcp::{
-    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, Crowded, Finishes, HardError,
-    IcmpError, Reopens, Resets, Restarts, ReturnsCookie, State, Tcp, TcpListen,
+    Acceptable, AcksFin, AcksFinAndFinishes, AcksSyn, AcksSynAndFinishes, AfterClose, AnswersSyn, CrossesSyn, Crowded,
+    Finishes, HardError, IcmpError, Reopens, Resets, Restarts, ReturnsCookie, State, Tcp, TcpListen,
 };
 
 /// A segment that is not of the message type asked for.
@@ -123,6 +124,8 @@ macro_rules! refines {
 refines! {
     Crowded: Syn;
     ReturnsCookie: Ack, FinAck;
+    AnswersSyn: SynAck;
+    CrossesSyn: Syn;
     AcksSyn: Ack, FinAck;
     AcksSynAndFinishes: FinAck;
     Restarts: Syn, SynAck;
@@ -195,12 +198,13 @@ impl ChannelFilter for TcpListen {
 
 /// The end of role `Me` of the network between it and role `Peer`.
 ///
-/// It listens with all other sessions of its port until a SYN binds it to one connection, and again when that
-/// comes to nothing.
+/// A server's listens with all other sessions of its port until a SYN binds it to one connection, and again when that
+/// comes to nothing. A client's is bound by its user's OPEN.
 #[derive(Debug)]
 pub struct NetChannel<Me: Role, Peer: Role> {
     lower: SmolLower,
-    backlog: Backlog,
+    /// Where it listens, if it does.
+    backlog: Option<Backlog>,
     connection: Option<(SocketAddrV4, Inbox)>,
     last_remote: SocketAddrV4,
     predecessor: Option<SeqNum>,
@@ -210,6 +214,15 @@ pub struct NetChannel<Me: Role, Peer: Role> {
 impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
     /// Makes the channel of a session that listens.
     pub fn new(lower: SmolLower, backlog: Backlog) -> Self {
+        Self::unbound(lower, Some(backlog))
+    }
+
+    /// Makes the channel of a session that is to open actively.
+    pub fn unconnected(lower: SmolLower) -> Self {
+        Self::unbound(lower, None)
+    }
+
+    fn unbound(lower: SmolLower, backlog: Option<Backlog>) -> Self {
         NetChannel {
             lower,
             backlog,
@@ -381,6 +394,13 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
         }
     }
 
+    /// Binds this session to a connection of its own choice; returns its local socket.
+    pub(crate) fn connect(&mut self, connect: &Connect) -> Result<SocketAddrV4, ConnectError> {
+        let (local, inbox) = self.lower.connect(connect.local, connect.remote)?;
+        self.connection = Some((connect.remote, inbox));
+        Ok(local)
+    }
+
     /// Ends the binding to a connection: this session listens again.
     pub(crate) fn forget(&mut self) {
         self.connection = None;
@@ -407,9 +427,10 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
 
     /// Where segments of this session come from at present.
     pub(crate) fn source(&self) -> Source<'_> {
-        match &self.connection {
-            None => Source::Listening(self.backlog.receiver()),
-            Some((remote, inbox)) => Source::Connected(*remote, inbox),
+        match (&self.connection, &self.backlog) {
+            (Some((remote, inbox)), _) => Source::Connected(*remote, inbox),
+            (None, Some(backlog)) => Source::Listening(backlog.receiver()),
+            (None, None) => Source::Nowhere,
         }
     }
 
@@ -438,6 +459,7 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
                     (remote, segment)
                 }
                 Source::Connected(remote, inbox) => (remote, recv_until::<_, Peer>(inbox.receiver(), deadline)?),
+                Source::Nowhere => return Err(SessionError::Gone { role: Name::of::<Peer>() }),
             };
             if filter.filter(remote, &segment) == Filtered::Accepted {
                 return Ok((remote, segment));
@@ -461,6 +483,8 @@ pub(crate) enum Source<'a> {
     Listening(&'a Receiver<Arrival>),
     /// The queues of one connection.
     Connected(SocketAddrV4, &'a Inbox),
+    /// No connection was opened.
+    Nowhere,
 }
 
 fn recv_until<T, R: Role>(queue: &Receiver<T>, deadline: Option<Instant>) -> Result<T, SessionError> {

@@ -23,7 +23,7 @@ use log::debug;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpProtocol, Ipv4Packet};
 
-pub use error::{DeviceError, ListenError};
+pub use error::{ConnectError, DeviceError, ListenError};
 pub use inbox::{Arrival, Backlog, Inbox, Standing};
 pub use link::{BadLink, Impairment, LinkEnd, perfect};
 pub use table::{BACKLOG, INBOX_BYTES, INBOX_SEGMENTS, MAX_CONNECTIONS, MAX_HALF_OPEN, SEGMENT_OVERHEAD_BYTES};
@@ -33,7 +33,7 @@ use crate::tcp::seq::SeqNum;
 use crate::tcp::{Carriage, Ecn, Fragmentation, Path, TcpClosed, Ttl};
 use icmp::Quoted;
 use ip::Host;
-use table::{Admitted, Key, Offered, Place, Reported, Table};
+use table::{Admitted, Key, LocalPort, Offered, Place, Reported, Table, Taken};
 use tun::Tun;
 use wire::{IpLayer, Wire};
 
@@ -189,6 +189,33 @@ impl SmolLower {
         Ok(Backlog::new(self.clone(), port, serial, arrivals))
     }
 
+    /// Gives a connection that we open its place; returns its local socket and its inbox.
+    ///
+    /// An unspecified local address becomes ours (RFC 9293 §3.9.1.1, MUST-44), local port 0 any free one, at random (RFC 6056 §3.3.2).
+    ///
+    /// # Errors
+    /// What is wrong with the sockets, or there is no room.
+    pub fn connect(&self, local: SocketAddrV4, remote: SocketAddrV4) -> Result<(SocketAddrV4, Inbox), ConnectError> {
+        if remote.port() == 0 || !self.shared.host.may_be_peer(*remote.ip()) {
+            return Err(ConnectError::NoHost { remote });
+        }
+        if !local.ip().is_unspecified() && *local.ip() != self.address() {
+            return Err(ConnectError::NotOurs { address: *local.ip() });
+        }
+        let wanted = match local.port() {
+            0 => LocalPort::Any { first: rand::random() },
+            port => LocalPort::Given(port),
+        };
+        let local = |port| SocketAddrV4::new(self.address(), port);
+        let (place, queues) = self.table().connect(remote, wanted).map_err(|cause| match cause {
+            Taken::Port(port) => ConnectError::Exists { local: local(port), remote },
+            Taken::AllPorts => ConnectError::NoPort,
+            Taken::AllPlaces => ConnectError::Full,
+            Taken::Closed => ConnectError::Stopped,
+        })?;
+        Ok((local(place.key.local_port), Inbox::new(self.clone(), place, queues)))
+    }
+
     /// Ends an open connection's inbox, so that its session ends and another can have its place.
     pub(crate) fn evict(&self, remote: SocketAddrV4, local_port: u16) {
         self.table().evict(Key { remote, local_port });
@@ -237,7 +264,7 @@ impl SmolLower {
         };
         let (src, dst) = (packet.src_addr(), packet.dst_addr());
         // RFC 9293 §3.9.2.3, MUST-57: nothing for broadcast or multicast. MUST-63: nothing from what is not one host's address.
-        if dst != self.address() || !self.shared.host.accepts_source(src) {
+        if dst != self.address() || !self.shared.host.may_be_peer(src) {
             debug!("packet from {src} to {dst} dropped: not between two hosts' addresses");
             return Ok(());
         }

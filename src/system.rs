@@ -22,8 +22,9 @@ use crate::undirected::{Io, User};
 use crate::{
     SystemCloseWait, SystemCloseWaitReceive, SystemClosed, SystemClosedTold, SystemClosing, SystemEstablished,
     SystemEstablishedReceive, SystemFinWait1, SystemFinWait2, SystemLastAck, SystemListen, SystemSide,
-    SystemSynReceived, SystemTimeWait,
+    SystemSynReceived, SystemSynSent, SystemTimeWait,
 };
+use opening::Opens;
 
 /// A session type that belongs to one state of RFC 9293: its function gets the machine in that state.
 pub trait Stated: Action {
@@ -40,6 +41,7 @@ macro_rules! stated {
 }
 
 stated! {
+    SystemSynSent => SynSent,
     SystemSynReceived => SynReceived,
     SystemEstablished => Established,
     SystemEstablishedReceive => Established,
@@ -106,6 +108,28 @@ labels!(
     SystemTimeWait;
 );
 
+/// Before there is a RCV.NXT nothing is answered with an ACK.
+impl<S: SystemSide> Labels<S> for SystemSynSent<S> {
+    fn unacceptable(segment: Segment) -> Picked<Self, S::Peer> {
+        Self::Ignored(segment)
+    }
+    fn ignored(segment: Segment) -> Picked<Self, S::Peer> {
+        Self::Ignored(segment)
+    }
+    fn reset(reset: Resets) -> Picked<Self, S::Peer> {
+        Self::Reset(reset)
+    }
+    fn icmp(error: IcmpError) -> Picked<Self, S::Peer> {
+        Self::Icmp(error)
+    }
+    fn unreachable(error: HardError) -> Picked<Self, S::Peer> {
+        Self::Unreachable(error)
+    }
+    fn refused(segment: Segment) -> Picked<Self, S::Peer> {
+        Self::Refused(segment)
+    }
+}
+
 /// Picks the label for what has arrived, `judge` being asked about a segment; `acceptable` for what the state itself makes
 /// of it.
 fn label<S: SystemSide, A: Labels<S>, T: tcp::State, V>(
@@ -170,6 +194,7 @@ impl<S: SystemSide, T: Stated> At<S, T> {
 /// Where a session is between two events.
 enum Phase<S: SystemSide> {
     Listen(Token<S, SystemListen<S>>, TcpListen),
+    SynSent(At<S, SystemSynSent<S>>),
     SynReceived(At<S, SystemSynReceived<S>>),
     Established(At<S, SystemEstablished<S>>),
     EstablishedReceive(At<S, SystemEstablishedReceive<S>>),
@@ -189,6 +214,7 @@ impl<S: SystemSide> Phase<S> {
     fn state(&self) -> State {
         match self {
             Phase::Listen(..) => State::Listen,
+            Phase::SynSent(_) => State::SynSent,
             Phase::SynReceived(_) => State::SynReceived,
             Phase::Established(_) | Phase::EstablishedReceive(_) => State::Established,
             Phase::CloseWait(_) | Phase::CloseWaitReceive(_) => State::CloseWait,
@@ -208,6 +234,7 @@ impl<S: SystemSide> Phase<S> {
 pub enum State {
     Closed,
     Listen,
+    SynSent,
     SynReceived,
     Established,
     CloseWait,
@@ -223,6 +250,7 @@ impl fmt::Display for State {
         f.write_str(match self {
             State::Closed => "CLOSED",
             State::Listen => "LISTEN",
+            State::SynSent => "SYN-SENT",
             State::SynReceived => "SYN-RECEIVED",
             State::Established => "ESTABLISHED",
             State::CloseWait => "CLOSE-WAIT",
@@ -257,11 +285,15 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     }
 
     /// Goes from state to state until the session ends.
-    fn follow(&mut self, mut phase: Phase<S>) -> Result<End, SessionError> {
+    fn follow(&mut self, mut phase: Phase<S>) -> Result<End, SessionError>
+    where
+        S: Opens,
+    {
         loop {
             let from = phase.state();
             phase = match phase {
                 Phase::Listen(st, tcp) => self.listen(st, tcp)?,
+                Phase::SynSent(at) => self.syn_sent(at)?,
                 Phase::SynReceived(at) => self.syn_received(at)?,
                 Phase::Established(at) => self.established(at)?,
                 Phase::EstablishedReceive(at) => self.established_receive(at)?,

@@ -135,7 +135,7 @@ impl<D> Poll<D> {
     }
 
     /// Whichever of the two is first; what this one has due goes before what `other` has.
-    fn or(self, other: Self) -> Self {
+    pub(crate) fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Now(due), _) | (Self::At(_) | Self::Never, Self::Now(due)) => Self::Now(due),
             (Self::At(one), Self::At(two)) => Self::At(one.min(two)),

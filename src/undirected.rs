@@ -1,14 +1,14 @@
-//! Undirected offers: one wait on the network, the user and the clock at once.
+//! Undirected offers: one wait of a system on its network, its user and the clock, and one of a user on its system and a terminal.
 //!
 //! The channels below are crossbeam queues both, so one `select!` with a deadline serves; the deadline is the machine's
 //! own. Nothing is polled and nothing spins.
 
 use std::net::SocketAddrV4;
 
-use crossbeam_channel::{Receiver, RecvError, TryRecvError, never, select};
+use crossbeam_channel::{Receiver, RecvError, Select, TryRecvError, never, select};
 use smoltcp::time::Instant;
 
-use crate::SystemSide;
+use crate::calls::Data;
 use crate::cb::CbChannel;
 use crate::smol_channel::{Arrived, ChannelFilter, Filtered, NetChannel, Source};
 use crate::smol_lower::Arrival;
@@ -16,6 +16,7 @@ use crate::st::{Envelope, Name, Offer, Picked, SessionError, Timeout, Token};
 use crate::tcp::cookie::Admission;
 use crate::tcp::segment::Segment;
 use crate::tcp::{IcmpError, Poll};
+use crate::{RoleTerminal, SystemSide, UserSide};
 
 /// Arrivals taken in a row before the clock and the user are looked at.
 ///
@@ -164,7 +165,7 @@ impl<S: SystemSide> Io<S> {
 
     fn accepts(&self, filter: &impl ChannelFilter, segment: &Segment) -> bool {
         match self.net.source() {
-            Source::Listening(_) => false,
+            Source::Listening(_) | Source::Nowhere => false,
             Source::Connected(remote, _) => filter.filter(remote, segment) == Filtered::Accepted,
         }
     }
@@ -181,6 +182,71 @@ impl<S: SystemSide> Io<S> {
             User::Heard => wait(inbox.receiver(), inbox.errors(), self.user.receiver(), remaining),
             User::Unheard => wait(inbox.receiver(), inbox.errors(), &never(), remaining),
         })
+    }
+}
+
+/// Everything that a user at a terminal waits for: its system and what is typed.
+#[derive(Debug)]
+pub struct Desk<U: UserSide> {
+    /// The system.
+    pub system: CbChannel<U, U::System>,
+    /// None after the end of what is typed.
+    terminal: Option<Receiver<Data>>,
+}
+
+impl<U: UserSide> Desk<U> {
+    /// Joins the channel to the system and the queue of what is typed, which ends when there is nothing more to be typed.
+    pub fn new(system: CbChannel<U, U::System>, terminal: Receiver<Data>) -> Self {
+        Desk { system, terminal: Some(terminal) }
+    }
+
+    /// Offers the branches of `st` to the system and the terminal, and takes the one that comes first.
+    ///
+    /// What is typed is taken while the system has room for it, so that a system that takes no more (its send buffer is full) does not
+    /// keep its user from hearing what the peer says. After the end of what is typed the system alone is waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Gone`] when the system ended early.
+    pub fn offer<A: Offer>(
+        &mut self,
+        st: Token<U, A>,
+        typed: impl FnOnce(Data) -> Picked<A, RoleTerminal>,
+    ) -> Result<A::Branch<U>, SessionError> {
+        loop {
+            match self.system.receiver().try_recv() {
+                Ok(answer) => return self.system.take(st, Ok(answer)),
+                Err(TryRecvError::Disconnected) => return self.system.take(st, Err(RecvError)),
+                Err(TryRecvError::Empty) => {}
+            }
+            match self.terminal_in_demand().map(Receiver::try_recv) {
+                Some(Ok(data)) => return Ok(typed(data).take(st)),
+                Some(Err(TryRecvError::Disconnected)) => self.terminal = None,
+                Some(Err(TryRecvError::Empty)) | None => self.wait(),
+            }
+        }
+    }
+
+    /// The next piece typed, with nobody else to wait for; none at the end.
+    pub fn typed(&self) -> Option<Data> {
+        self.terminal.as_ref()?.recv().ok()
+    }
+
+    /// The terminal, if there can be something and the system has room for it.
+    fn terminal_in_demand(&self) -> Option<&Receiver<Data>> {
+        self.terminal.as_ref().filter(|_| !self.system.sender().is_full())
+    }
+
+    /// Waits until it is worth looking again.
+    fn wait(&self) {
+        let mut ready = Select::new();
+        ready.recv(self.system.receiver());
+        if let Some(terminal) = self.terminal_in_demand() {
+            ready.recv(terminal);
+        } else if self.terminal.is_some() {
+            ready.send(self.system.sender());
+        }
+        ready.ready();
     }
 }
 
@@ -227,6 +293,7 @@ mod tests {
     impl SystemSide for System {
         type User = RoleServerUser;
         type Peer = RoleClientSystem;
+        type HandshakeFailed = crate::st::End;
     }
     impl Participant for System {
         type Session = Everything;
@@ -349,5 +416,83 @@ mod tests {
             |()| Everything::Due(),
         );
         assert!(matches!(event, Err(SessionError::Unexpected { .. })));
+    }
+
+    /// A user at its terminal.
+    enum Typist {}
+    impl crate::st::Role for Typist {}
+    impl UserSide for Typist {
+        type System = Listener;
+        type Waiting = Both;
+    }
+    impl Participant for Typist {
+        type Session = Both;
+    }
+    /// Its system.
+    enum Listener {}
+    impl crate::st::Role for Listener {}
+    impl Participant for Listener {
+        type Session = crate::st::End;
+    }
+    Offer!(
+        Both => BothEvent {
+            Listener & Said(Data). Both,
+            RoleTerminal & Typed(Data). (Listener + Data). Both,
+        }
+    );
+
+    fn octets(text: &[u8]) -> Data {
+        Data::new(text.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_user_hears_its_system_while_that_takes_nothing_more() {
+        let (system, mut listener) = cb::pair::<Typist, Listener>();
+        let (typed, terminal) = crossbeam_channel::unbounded();
+        let mut desk = Desk::new(system, terminal);
+        for _ in 0..100 {
+            typed.send(octets(b"typed")).unwrap();
+        }
+        let mut st = Typist::start();
+        let mut sent = 0;
+        while !desk.system.sender().is_full() {
+            let BothEvent::Typed(data, after) = desk.offer(st, Both::Typed).unwrap() else {
+                panic!("nothing was said")
+            };
+            st = desk.system.select_one(after, data).unwrap();
+            sent += 1;
+        }
+        assert!(sent < 100);
+        listener.tell(octets(b"said"));
+        let BothEvent::Said(said, st) = desk.offer(st, Both::Typed).unwrap() else { panic!("there is no room") };
+        assert_eq!(said.octets(), b"said");
+        // Room for one more ends the wait.
+        let taking = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            listener.receiver().recv().unwrap();
+            listener
+        });
+        let BothEvent::Typed(_, st) = desk.offer(st, Both::Typed).unwrap() else { panic!("there is room") };
+        let _ = (st, taking.join().unwrap());
+    }
+
+    #[test]
+    fn after_the_end_of_what_is_typed_the_system_is_waited_for_alone() {
+        let (system, mut listener) = cb::pair::<Typist, Listener>();
+        let (typed, terminal) = crossbeam_channel::unbounded();
+        let mut desk = Desk::new(system, terminal);
+        typed.send(octets(b"last")).unwrap();
+        drop(typed);
+        let BothEvent::Typed(data, st) = desk.offer(Typist::start(), Both::Typed).unwrap() else { panic!("typed") };
+        let st = desk.system.select_one(st, data).unwrap();
+        let saying = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            listener.tell(octets(b"said"));
+            listener
+        });
+        let BothEvent::Said(_, st) = desk.offer(st, Both::Typed).unwrap() else { panic!("all was typed") };
+        assert_eq!(desk.typed(), None);
+        drop(saying.join().unwrap());
+        assert!(matches!(desk.offer(st, Both::Typed), Err(SessionError::Gone { .. })));
     }
 }

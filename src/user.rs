@@ -1,18 +1,20 @@
 //! The program of the server user: the echo server of dissertation §4.1, on lines of a stream.
 //!
-//! Each line is reversed and sent back, its newline stays at its end; an empty line makes the server close.
+//! Each line is reversed and sent back, its newline stays at its end; an empty line makes the server close. That of the client
+//! user, which passes on what is typed and prints what it hears, is in [`terminal`].
 
 mod lines;
+pub mod terminal;
 
 use log::debug;
 
-use crate::calls::{Close, Closed, Connected, Data, Open, Receive, Reset, TcbCreated};
+use crate::calls::{Close, Closed, Connected, Data, Open, Receive, Reset, ResetCause, TcbCreated};
 use crate::cb::CbChannel;
 use crate::st::{End, Participant, SessionError, Token};
 use crate::tcp::LocalAddr;
 use crate::{
     ReceivingEvent, RoleServerSystem, RoleServerUser, UserClosing, UserClosingEvent, UserOpen, UserPeerClosed,
-    UserUnopened,
+    UserSide, UserUnopened,
 };
 use lines::{Lines, Then};
 
@@ -48,7 +50,7 @@ fn echo(mut st: St<UserOpen<RoleServerUser>>, system: &mut System) -> Result<End
                 let st = send_open(st, system, &answer)?;
                 if then == Then::Close {
                     let st = system.select(st, UserOpen::Close(Close(())))?;
-                    return verdict(st, system);
+                    return told(verdict(st, system)?);
                 }
                 st
             }
@@ -60,7 +62,7 @@ fn echo(mut st: St<UserOpen<RoleServerUser>>, system: &mut System) -> Result<End
             ReceivingEvent::Close(Close(()), st) => {
                 let st = send_peer_closed(st, system, &lines.finish())?;
                 let st = system.select(st, UserPeerClosed::Close(Close(())))?;
-                return verdict(st, system);
+                return told(verdict(st, system)?);
             }
             ReceivingEvent::Reset(Reset(cause), st) => {
                 debug!("the user was told: {cause}");
@@ -94,16 +96,27 @@ fn send_peer_closed(
     Ok(st)
 }
 
+/// The server has nobody to tell what became of the close.
+fn told((end, verdict): (End, Verdict)) -> Result<End, SessionError> {
+    if let Err(cause) = verdict {
+        debug!("the user was told: {cause}");
+    }
+    Ok(end)
+}
+
+/// What becomes of a close: an error when the connection was lost after all.
+type Verdict = Result<(), ResetCause>;
+
 /// Waits for what became of the close.
-fn verdict(mut st: St<UserClosing<RoleServerUser>>, system: &mut System) -> Result<End, SessionError> {
+fn verdict<U: UserSide>(
+    mut st: Token<U, UserClosing<U>>,
+    system: &mut CbChannel<U, U::System>,
+) -> Result<(End, Verdict), SessionError> {
     loop {
         st = match system.offer(st)? {
             UserClosingEvent::Data(_, st) | UserClosingEvent::Advice(_, st) | UserClosingEvent::PeerClosed(_, st) => st,
-            UserClosingEvent::Closed(Closed(()), st) => return Ok(st.end()),
-            UserClosingEvent::Reset(Reset(cause), st) => {
-                debug!("the user was told: {cause}");
-                return Ok(st.end());
-            }
+            UserClosingEvent::Closed(Closed(()), st) => return Ok((st.end(), Ok(()))),
+            UserClosingEvent::Reset(Reset(cause), st) => return Ok((st.end(), Err(cause))),
         };
     }
 }

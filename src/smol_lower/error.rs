@@ -1,7 +1,7 @@
 //! What can go wrong between us and the device.
 
 use core::fmt;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use std::io;
 use std::sync::Arc;
 
@@ -162,3 +162,47 @@ impl fmt::Display for ListenError {
 }
 
 impl std::error::Error for ListenError {}
+
+/// Why a connection cannot be opened actively (RFC 9293 §3.9.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The remote socket cannot be that of another host: broadcast, multicast, our own, port 0 (MUST-46).
+    NoHost {
+        /// The remote socket.
+        remote: SocketAddrV4,
+    },
+    /// The local address is not ours.
+    NotOurs {
+        /// The local address.
+        address: Ipv4Addr,
+    },
+    /// There is such a connection already, maybe in TIME-WAIT.
+    Exists {
+        /// The local socket.
+        local: SocketAddrV4,
+        /// The remote socket.
+        remote: SocketAddrV4,
+    },
+    /// All ports that may be chosen are taken.
+    NoPort,
+    /// There is no room for another connection.
+    Full,
+    /// The IP thread has ended, nothing will ever arrive.
+    Stopped,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHost { remote } => write!(f, "{remote} is not the socket of another host"),
+            Self::NotOurs { address } => write!(f, "{address} is not our address"),
+            Self::Exists { local, remote } => write!(f, "there is a connection from {local} to {remote} already"),
+            Self::NoPort => write!(f, "no local port is free"),
+            Self::Full => write!(f, "there are too many connections"),
+            Self::Stopped => write!(f, "the IP thread has ended"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}

@@ -39,9 +39,9 @@ impl Host {
         self.prefix_len
     }
 
-    /// Whether a packet from `source` may be looked at (RFC 1122 §3.2.1.3, RFC 9293 MUST-63): one host's address, from outside.
-    pub(super) fn accepts_source(self, source: Ipv4Addr) -> bool {
-        self.is_unicast(source) && !source.is_loopback() && source != self.address
+    /// Whether an address may be that of a peer (RFC 1122 §3.2.1.3, RFC 9293 MUST-46 and MUST-63): one host's, outside of ours.
+    pub(super) fn may_be_peer(self, address: Ipv4Addr) -> bool {
+        self.is_unicast(address) && !address.is_loopback() && address != self.address
     }
 
     /// Whether the address can stand for exactly one host.
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn only_unicast_addresses_of_others_are_sources() {
         for good in ["192.0.2.1", "192.0.2.254", "10.0.0.1", "192.0.3.0", "192.0.3.255", "223.255.255.255", "1.0.0.0"] {
-            assert!(host().accepts_source(good.parse().unwrap()), "{good}");
+            assert!(host().may_be_peer(good.parse().unwrap()), "{good}");
         }
         for bad in [
             "192.0.2.2",
@@ -176,18 +176,18 @@ mod tests {
             "240.0.0.1",
             "255.255.255.255",
         ] {
-            assert!(!host().accepts_source(bad.parse().unwrap()), "{bad}");
+            assert!(!host().may_be_peer(bad.parse().unwrap()), "{bad}");
         }
     }
 
     #[test]
     fn a_network_of_two_or_one_has_no_broadcast_address() {
         let pair = Host::new(Ipv4Addr::new(192, 0, 2, 2), 31).unwrap();
-        assert!(pair.accepts_source(Ipv4Addr::new(192, 0, 2, 3)));
+        assert!(pair.may_be_peer(Ipv4Addr::new(192, 0, 2, 3)));
         let lone = Host::new(Ipv4Addr::new(192, 0, 2, 2), 32).unwrap();
-        assert!(lone.accepts_source(Ipv4Addr::new(192, 0, 2, 3)));
+        assert!(lone.may_be_peer(Ipv4Addr::new(192, 0, 2, 3)));
         let whole = Host::new(Ipv4Addr::new(192, 0, 2, 2), 0).unwrap();
-        assert!(whole.accepts_source(Ipv4Addr::new(10, 0, 2, 3)));
+        assert!(whole.may_be_peer(Ipv4Addr::new(10, 0, 2, 3)));
     }
 
     #[test]

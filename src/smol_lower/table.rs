@@ -37,6 +37,9 @@ pub const BACKLOG: usize = 256;
 /// Of those, what begins no connection; stray segments, which are only to be refused, leave room for SYNs.
 const BACKLOG_STRAYS: usize = BACKLOG / 4;
 
+/// The first dynamic port (RFC 6335 §6).
+const FIRST_DYNAMIC_PORT: u16 = 49_152;
+
 /// Segments that wait for one connection's thread; what comes on top is dropped like a packet lost on the way.
 /// A receive window of 256 KiB holds 180 full segments at an MTU of 1500.
 pub const INBOX_SEGMENTS: usize = 256;
@@ -75,6 +78,31 @@ pub(super) struct Queues {
     pub(super) segments: Receiver<Segment>,
     /// ICMP errors about the segments it sent.
     pub(super) errors: Receiver<IcmpError>,
+}
+
+/// Which local port a connection that we open is to have.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum LocalPort {
+    /// This one.
+    Given(u16),
+    /// A dynamic one (RFC 6335 §6), the first free one from here on (RFC 6056 §3.3.2, with a random `first`).
+    Any {
+        /// Where to begin to look, modulo the number of dynamic ports.
+        first: u16,
+    },
+}
+
+/// What is taken already that a connection which we open would need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The given port, towards this peer.
+    Port(u16),
+    /// All dynamic ports, towards this peer.
+    AllPorts,
+    /// All places in the table.
+    AllPlaces,
+    /// Nothing can arrive any more.
+    Closed,
 }
 
 /// What becomes of an ICMP error.
@@ -246,6 +274,25 @@ impl Table {
         Offered::Listening { backlog, segment, admitted }
     }
 
+    /// Gives a connection that we open its place. It is not among the half open: a flood of SYNs does not end it.
+    pub(super) fn connect(&mut self, remote: SocketAddrV4, wanted: LocalPort) -> Result<Connection, Taken> {
+        if self.life == Life::Closed {
+            return Err(Taken::Closed);
+        }
+        if self.connections.len() >= MAX_CONNECTIONS {
+            return Err(Taken::AllPlaces);
+        }
+        let key = |local_port| Key { remote, local_port };
+        let local_port = match wanted {
+            LocalPort::Given(port) if self.connections.contains_key(&key(port)) => return Err(Taken::Port(port)),
+            LocalPort::Given(port) => port,
+            LocalPort::Any { first } => dynamic_ports(first)
+                .find(|&port| !self.listeners.contains_key(&port) && !self.connections.contains_key(&key(port)))
+                .ok_or(Taken::AllPorts)?,
+        };
+        Ok(self.insert(key(local_port), Handshake::Complete))
+    }
+
     /// Gives a connection its place before its handshake is complete.
     fn insert_half_open(&mut self, key: Key, now: Instant) -> Connection {
         let connection = self.insert(key, Handshake::HalfOpen);
@@ -394,6 +441,12 @@ impl Route {
     }
 }
 
+/// All dynamic ports once, beginning with one of them.
+fn dynamic_ports(first: u16) -> impl Iterator<Item = u16> {
+    let begin = FIRST_DYNAMIC_PORT | first;
+    (begin..=u16::MAX).chain(FIRST_DYNAMIC_PORT..begin)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::inbox::Standing;
@@ -436,6 +489,44 @@ mod tests {
             assert!(is_stray, "{control}");
         }
         assert!(matches!(table.offer(peer(1), segment(1000, 556, SYN, b""), START), Offered::Unclaimed(_)));
+    }
+
+    #[test]
+    fn a_connection_that_we_open_has_its_place_and_outlives_a_flood_of_syns() {
+        let (mut table, _arrivals, _held) = crowded();
+        let (place, queues) = table.connect(peer(5_000), LocalPort::Given(7)).unwrap();
+        assert_eq!(place.key.local_port, 7);
+        for number in MAX_HALF_OPEN..2 * MAX_HALF_OPEN {
+            let later = START + HALF_OPEN_GRACE;
+            assert!(matches!(table.offer(peer(number), segment(1, 555, SYN, b""), later), Offered::Listening { .. }));
+        }
+        assert!(matches!(table.offer(peer(5_000), segment(1, 7, SYN | ACK, b""), START), Offered::Taken));
+        assert_eq!(queues.segments.len(), 1);
+        assert_eq!(table.connect(peer(5_000), LocalPort::Given(7)).unwrap_err(), Taken::Port(7));
+        table.remove(place);
+        assert!(table.connect(peer(5_000), LocalPort::Given(7)).is_ok());
+    }
+
+    #[test]
+    fn each_dynamic_port_is_found_once_and_none_that_is_listened_on() {
+        let mut table = Table::new(US);
+        let (_arrivals, _) = table.listen(50_000).unwrap();
+        let mut ports = std::collections::BTreeSet::new();
+        for number in 0..usize::from(u16::MAX - FIRST_DYNAMIC_PORT) {
+            let first = u16::try_from(number * 7 % 65_536).unwrap();
+            let (place, _queues) = table.connect(peer(1), LocalPort::Any { first }).unwrap();
+            assert!(ports.insert(place.key.local_port));
+            // The table is smaller than all ports together.
+            if number >= MAX_CONNECTIONS - 1 {
+                break;
+            }
+        }
+        assert_eq!(table.connect(peer(1), LocalPort::Any { first: 1 }).unwrap_err(), Taken::AllPlaces);
+        assert!(ports.iter().all(|&port| port >= FIRST_DYNAMIC_PORT && port != 50_000));
+        assert!(dynamic_ports(40_000).eq(dynamic_ports(40_000 | FIRST_DYNAMIC_PORT)));
+        let mut all: Vec<_> = dynamic_ports(7).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(FIRST_DYNAMIC_PORT..=u16::MAX));
     }
 
     #[test]

@@ -1,16 +1,63 @@
-//! CLOSED, LISTEN and SYN-RECEIVED: the three-way handshake (dissertation §3.3.5).
+//! CLOSED, LISTEN, SYN-SENT and SYN-RECEIVED: the three-way handshake from either end (dissertation §3.3.5).
 
 use log::debug;
 
-use super::{At, Phase, System, Watch, label};
-use crate::calls::{Abort, Connected, Set, TcbCreated};
+use super::{At, Phase, State, System, Watch, label};
+use crate::calls::{Abort, Connected, NotOpened, ResetCause, Set, TcbCreated};
 use crate::st::{End, SessionError, Token};
-use crate::tcp::{Answer, ListenVerdict, Reaction, SynReceivedDue, SynReceivedVerdict, TcpClosed, TcpListen, isn};
+use crate::tcp::{
+    Advice, Answer, ListenVerdict, Reaction, SynReceived, SynReceivedDue, SynReceivedVerdict, SynSent, SynSentDue,
+    SynSentVerdict, Tcp, TcpClosed, TcpListen, isn,
+};
 use crate::undirected::User;
 use crate::{
-    ListenEvent, RoleServerSystem, ServerSystemSessionType, SynReceivedEvent, SystemListen, SystemSide,
-    SystemSynReceived, UnopenedEvent,
+    ClientSystemSessionType, ListenEvent, RoleClientSystem, RoleServerSystem, ServerSystemSessionType,
+    SynReceivedEvent, SynSentEvent, SystemConnecting, SystemListen, SystemSide, SystemSynReceived, SystemSynSent,
+    UnconnectedEvent, UnopenedEvent,
 };
+
+/// What is due while our SYN is on its way.
+enum Connecting {
+    /// Something that the user has to know.
+    Advise(Advice),
+    /// What the machine says.
+    Machine(SynSentDue),
+}
+
+/// A system by the way it opens.
+pub(super) trait Opens: SystemSide {
+    /// A handshake came to nothing (RFC 9293 §3.10.7.4).
+    fn handshake_failed<W: Watch>(
+        system: &mut System<Self, W>,
+        st: Token<Self, Self::HandshakeFailed>,
+        tcp: Tcp<SynReceived>,
+        cause: ResetCause,
+    ) -> Result<Phase<Self>, SessionError>;
+}
+
+/// The server listens again, and its user hears nothing.
+impl Opens for RoleServerSystem {
+    fn handshake_failed<W: Watch>(
+        _system: &mut System<Self, W>,
+        st: Token<Self, SystemListen<Self>>,
+        tcp: Tcp<SynReceived>,
+        _cause: ResetCause,
+    ) -> Result<Phase<Self>, SessionError> {
+        Ok(Phase::Listen(st, tcp.listen()))
+    }
+}
+
+/// The client's user is told.
+impl Opens for RoleClientSystem {
+    fn handshake_failed<W: Watch>(
+        system: &mut System<Self, W>,
+        st: Token<Self, Self::HandshakeFailed>,
+        _tcp: Tcp<SynReceived>,
+        cause: ResetCause,
+    ) -> Result<Phase<Self>, SessionError> {
+        Ok(Phase::Ended(system.tell(st, cause)?))
+    }
+}
 
 impl<W: Watch> System<RoleServerSystem, W> {
     /// Runs the server system from its user's OPEN to the end of one connection.
@@ -32,6 +79,38 @@ impl<W: Watch> System<RoleServerSystem, W> {
         let tcp = TcpClosed::new(self.config.clone()).open(open.0);
         let st = self.io.user.select_one(st, TcbCreated(()))?;
         self.follow(Phase::Listen(st, tcp))
+    }
+}
+
+impl<W: Watch> System<RoleClientSystem, W> {
+    /// Runs the client system from its user's OPEN to the end of the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] when the device is gone, or the user before its OPEN.
+    pub fn run(mut self, st: Token<RoleClientSystem, ClientSystemSessionType>) -> Result<End, SessionError> {
+        let mut unconnected = st;
+        let (connect, st) = loop {
+            match self.io.user.offer(unconnected)? {
+                UnconnectedEvent::Set(Set(setting), st) => {
+                    self.config.set(setting);
+                    unconnected = st;
+                }
+                UnconnectedEvent::Connect(connect, st) => break (connect, st),
+            }
+        };
+        let local = match self.io.net.connect(&connect) {
+            Ok(local) => local,
+            Err(cause) => return Ok(self.io.user.select(st, SystemConnecting::NotOpened(NotOpened(cause)))?.end()),
+        };
+        let st = self.io.user.select(st, SystemConnecting::TcbCreated(TcbCreated(())))?;
+        self.remote = Some(connect.remote);
+        let now = self.io.clock.now();
+        let iss = isn::iss(&self.isn, now, local, connect.remote);
+        let (tcp, syn) = TcpClosed::new(self.config.clone()).connect(local, connect.remote, iss, now);
+        let st = self.send(st, &tcp, syn)?;
+        self.watch.changed(self.remote, State::Closed, State::SynSent);
+        self.follow(Phase::SynSent(At { st, tcp }))
     }
 }
 
@@ -78,7 +157,72 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         })
     }
 
-    pub(super) fn syn_received(&mut self, at: At<S, SystemSynReceived<S>>) -> Result<Phase<S>, SessionError> {
+    fn await_syn_sent(
+        &mut self,
+        st: Token<S, SystemSynSent<S>>,
+        tcp: &Tcp<SynSent>,
+    ) -> Result<SynSentEvent<S, S>, SessionError> {
+        self.io.offer(
+            st,
+            User::Heard,
+            tcp,
+            |now| tcp.poll(now).map(Connecting::Machine).or(tcp.poll_advice(now).map(Connecting::Advise)),
+            |arrived, now| {
+                label(
+                    tcp,
+                    arrived,
+                    |segment| tcp.judge(segment, now),
+                    |verdict| match verdict {
+                        SynSentVerdict::Answered(answer) => SystemSynSent::Answered(answer),
+                        SynSentVerdict::Crossed(syn) => SystemSynSent::Crossed(syn),
+                    },
+                )
+            },
+            |due| match due {
+                Connecting::Advise(advice) => SystemSynSent::Advise(advice),
+                Connecting::Machine(SynSentDue::Retransmit) => SystemSynSent::Due(),
+                Connecting::Machine(SynSentDue::GiveUp) => SystemSynSent::GiveUp(),
+            },
+        )
+    }
+
+    pub(super) fn syn_sent(&mut self, at: At<S, SystemSynSent<S>>) -> Result<Phase<S>, SessionError> {
+        let At { st, mut tcp } = at;
+        let event = self.await_syn_sent(st, &tcp)?;
+        let now = self.io.clock.now();
+        Ok(match event {
+            SynSentEvent::Answered(answer, st) => {
+                let st = self.io.user.select_one(st, Connected(()))?;
+                Phase::Established(At { st, tcp: tcp.established(answer, now) })
+            }
+            SynSentEvent::Crossed(syn, st) => {
+                let (tcp, syn_ack) = tcp.syn_received(syn, now);
+                let st = self.send(st, &tcp, syn_ack)?;
+                Phase::SynReceived(At { st, tcp })
+            }
+            SynSentEvent::Reset(_, st) => Phase::Ended(self.tell(st, ResetCause::Refused)?),
+            SynSentEvent::Unreachable(error, st) => {
+                Phase::Ended(self.tell(st, ResetCause::Unreachable(error.error().kind))?)
+            }
+            SynSentEvent::Refused(segment, st) => Phase::SynSent(self.stay(st, tcp, |tcp| tcp.refuse(&segment))?),
+            SynSentEvent::Ignored(_, st) => Phase::SynSent(At { st, tcp }),
+            SynSentEvent::Icmp(error, st) => Phase::SynSent(At::after(st, tcp, |tcp| tcp.notified(&error, now))),
+            // RFC 9293 §3.10.5: nothing is sent, the peer knows of no connection.
+            SynSentEvent::Abort(Abort(()), st) => Phase::Ended(st),
+            SynSentEvent::Due(st) => Phase::SynSent(self.stay(st, tcp, |tcp| tcp.retransmit(now))?),
+            SynSentEvent::Advise(advice, st) => {
+                let st = self.io.user.select_one(st, advice)?;
+                tcp.advised(advice, now);
+                Phase::SynSent(At { st, tcp })
+            }
+            SynSentEvent::GiveUp(st) => Phase::Ended(self.tell(st, ResetCause::UserTimeout)?),
+        })
+    }
+
+    pub(super) fn syn_received(&mut self, at: At<S, SystemSynReceived<S>>) -> Result<Phase<S>, SessionError>
+    where
+        S: Opens,
+    {
         let At { st, tcp } = at;
         let event = self.io.offer(
             st,
@@ -116,10 +260,13 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 let tcp = tcp.close_wait(fin, now);
                 Phase::CloseWait(At { st, tcp })
             }
-            SynReceivedEvent::Restart(_, st)
-            | SynReceivedEvent::Reset(_, st)
-            | SynReceivedEvent::Unreachable(_, st)
-            | SynReceivedEvent::GiveUp(st) => Phase::Listen(st, tcp.listen()),
+            SynReceivedEvent::Restart(_, st) | SynReceivedEvent::Reset(_, st) => {
+                S::handshake_failed(self, st, tcp, ResetCause::Refused)?
+            }
+            SynReceivedEvent::Unreachable(error, st) => {
+                S::handshake_failed(self, st, tcp, ResetCause::Unreachable(error.error().kind))?
+            }
+            SynReceivedEvent::GiveUp(st) => S::handshake_failed(self, st, tcp, ResetCause::UserTimeout)?,
             SynReceivedEvent::Unacceptable(segment, st) => Phase::SynReceived(self.challenge(st, tcp, &segment)?),
             SynReceivedEvent::Refused(segment, st) => {
                 Phase::SynReceived(self.stay(st, tcp, |tcp| tcp.refuse(&segment))?)

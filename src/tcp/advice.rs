@@ -57,7 +57,7 @@ impl Tcb {
     }
 
     /// What the user has to be told first.
-    fn advice(&self) -> Option<Advice> {
+    pub(super) fn advice(&self) -> Option<Advice> {
         if let Some(octets) = self.rcv.urgent_to_tell() {
             return Some(Advice::Urgent { octets });
         }
@@ -68,6 +68,15 @@ impl Tcb {
         undelivered
             .map(|retransmissions| Advice::Undelivered { retransmissions })
             .or_else(|| self.soft_error.map(Advice::Network))
+    }
+
+    /// The user is told.
+    pub(super) fn advised(&mut self, advice: Advice) {
+        match advice {
+            Advice::Urgent { .. } => self.rcv.urgent_told(),
+            Advice::Undelivered { .. } => self.snd.undelivered_told(),
+            Advice::Network(_) => self.soft_error = None,
+        }
     }
 }
 
@@ -80,11 +89,7 @@ impl<S: Open> Tcp<S> {
 
     /// The user is told.
     pub fn advised(&mut self, advice: Advice) {
-        match advice {
-            Advice::Urgent { .. } => self.tcb.rcv.urgent_told(),
-            Advice::Undelivered { .. } => self.tcb.snd.undelivered_told(),
-            Advice::Network(_) => self.tcb.soft_error = None,
-        }
+        self.tcb.advised(advice);
     }
 
     /// Octets of urgent data that the user has still to receive, as far as is known (RFC 9293 §3.8.5, MUST-33).

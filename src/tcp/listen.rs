@@ -59,7 +59,7 @@ impl TcpClosed {
             ..Options::default()
         };
         let tcb = Tcb::new(local, remote, self.config, iss, now);
-        let mut tcp = Tcp::new(tcb, SynSent { options });
+        let mut tcp = Tcp::new(tcb, SynSent::new(options, now));
         let syn = tcp.syn(now);
         (tcp, syn)
     }

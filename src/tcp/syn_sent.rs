@@ -1,7 +1,8 @@
 //! SYN-SENT (RFC 9293 §3.10.7.3).
 
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 
+use super::advice::Advice;
 use super::established::Established;
 use super::segment::{Control, Options, Segment};
 use super::syn_received::{Origin, SynReceived};
@@ -10,11 +11,23 @@ use super::verdict::{Answer, AnswersSyn, CrossesSyn, Judged, Reaction, Resets};
 use super::{Poll, State, Tcp, sealed};
 use crate::smol_channel::{Rst, Syn, SynAck};
 
+/// The user has not asked for advice here, so that it is told no more often than this, however many errors the network reports.
+const ADVICE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// SYN-SENT: our SYN was sent.
 #[derive(Debug)]
 pub struct SynSent {
     /// The options of our SYN.
-    pub(super) options: Options,
+    options: Options,
+    /// When the user may be told something.
+    advice_at: Instant,
+}
+
+impl SynSent {
+    /// A SYN with these options is about to be sent.
+    pub(super) const fn new(options: Options, now: Instant) -> Self {
+        Self { options, advice_at: now }
+    }
 }
 
 impl State for SynSent {
@@ -94,6 +107,21 @@ impl Tcp<SynSent> {
         })
     }
 
+    /// What the user has to be told: that R1 is reached, or of an ICMP error (RFC 9293 §3.8.3, MUST-22; §3.9.2.2, SHLD-25).
+    pub fn poll_advice(&self, now: Instant) -> Poll<Advice> {
+        match self.tcb.advice() {
+            Some(advice) if self.state.advice_at <= now => Poll::Now(advice),
+            Some(_) => Poll::At(self.state.advice_at),
+            None => Poll::Never,
+        }
+    }
+
+    /// The user is told.
+    pub fn advised(&mut self, advice: Advice, now: Instant) {
+        self.tcb.advised(advice);
+        self.state.advice_at = now + ADVICE_INTERVAL;
+    }
+
     /// Our SYN again.
     pub fn retransmit(&mut self, now: Instant) -> Syn {
         self.tcb.ecn.syn_sent_again();
@@ -134,7 +162,7 @@ mod tests {
     use smoltcp::time::Duration;
 
     use super::super::testing::{BASES, ENDS, Ends, Judge, Kind, NOW, segment, text};
-    use super::super::{Config, Due, SynReceivedVerdict};
+    use super::super::{Config, Due, IcmpError, IcmpKind, SynReceivedVerdict};
     use super::*;
 
     fn syn_ack(ends: Ends) -> Segment {
@@ -226,5 +254,29 @@ mod tests {
         }
         assert_eq!(times, [1, 3, 7, 15, 31, 63, 123]);
         assert_eq!(now - NOW, Duration::from_secs(180));
+    }
+
+    #[test]
+    fn must_22_the_user_is_told_at_r1_and_of_errors_once_a_second() {
+        let mut tcp = ENDS.syn_sent(Config::default());
+        let (mut now, mut told) = (NOW, Vec::new());
+        let end = NOW + Duration::from_secs(20);
+        while now < end {
+            tcp.notified(&IcmpError { kind: IcmpKind::TimeExceeded, seq: ENDS.iss, packet_bytes: 60 }, now);
+            if tcp.poll(now) == Poll::Now(SynSentDue::Retransmit) {
+                drop(tcp.retransmit(now));
+            }
+            if let Poll::Now(advice) = tcp.poll_advice(now) {
+                tcp.advised(advice, now);
+                assert!(!matches!(tcp.poll_advice(now), Poll::Now(_)), "not twice at once");
+                told.push(((now - NOW).secs(), advice));
+            }
+            now += Duration::from_millis(100);
+        }
+        let undelivered: Vec<_> =
+            told.iter().filter(|(_, advice)| *advice == Advice::Undelivered { retransmissions: 3 }).collect();
+        assert_eq!(undelivered.len(), 1);
+        assert!((7..9).contains(&undelivered[0].0), "{told:?}");
+        assert_eq!(told.iter().map(|(at, _)| *at).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
     }
 }

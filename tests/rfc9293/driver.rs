@@ -400,11 +400,16 @@ impl Driver {
     /// What the user is advised of, and by that knows.
     pub(super) fn advice(&mut self) -> Option<Advice> {
         let advice = match &self.machine {
+            Machine::SynSent(tcp) => match tcp.poll_advice(self.now) {
+                Poll::Now(advice) => Some(advice),
+                Poll::At(_) | Poll::Never => None,
+            },
             Machine::Established(tcp) => tcp.advice(),
             Machine::CloseWait(tcp) => tcp.advice(),
             other => panic!("nobody hears advice in {other:?}"),
         };
         match (&mut self.machine, advice) {
+            (Machine::SynSent(tcp), Some(advice)) => tcp.advised(advice, self.now),
             (Machine::Established(tcp), Some(advice)) => tcp.advised(advice),
             (Machine::CloseWait(tcp), Some(advice)) => tcp.advised(advice),
             _ => {}

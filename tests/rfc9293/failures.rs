@@ -1,12 +1,13 @@
 //! Connection Failures (RFC 9293 §3.8.3).
 
-use session_tcp::ReceivingEvent;
-use session_tcp::calls::{Data, Receive, Reset, ResetCause, Set};
-use session_tcp::tcp::{Advice, Config, Path, Setting, UserTimeout};
+use session_tcp::calls::{Data, Receive, Reset, ResetCause, Set, TcbCreated};
+use session_tcp::smol_lower::LowerConfig;
+use session_tcp::tcp::{Advice, Config, IcmpKind, Path, Setting, UserTimeout};
+use session_tcp::{ConnectingEvent, ReceivingEvent, UserSynSentEvent};
 use smoltcp::time::Duration;
 
-use super::driver::{ACK, State, Told, configured, in_state, in_states};
-use super::layers::connected;
+use super::driver::{ACK, Craft, PEER, RST, State, Told, US, configured, in_state, in_states};
+use super::layers::{Wire, connected, from_peer, icmp_about, opened};
 
 #[test]
 fn must_20_at_r2_the_connection_is_closed() {
@@ -72,6 +73,37 @@ fn must_22_a_syn_has_the_same_thresholds() {
         tcp.wait(Duration::from_secs(180));
         assert_eq!((tcp.state(), tcp.told()), (State::Closed, vec![Told::TimedOut]));
     });
+}
+
+#[test]
+fn must_22_the_user_is_told_between_r1_and_r2_of_its_syn() {
+    in_state(State::SynSent, |tcp| {
+        tcp.wait(Duration::from_secs(6));
+        assert_eq!(tcp.advice(), None);
+        tcp.wait(Duration::from_secs(1));
+        assert_eq!(tcp.advice(), Some(Advice::Undelivered { retransmissions: 3 }));
+        tcp.wait(Duration::from_secs(150));
+        assert_eq!((tcp.advice(), tcp.state()), (None, State::SynSent));
+    });
+}
+
+#[test]
+fn must_22_the_user_that_opens_hears_of_trouble_and_of_the_end() {
+    let wire = Wire::new(&LowerConfig::default());
+    let (mut user, ConnectingEvent::TcbCreated(TcbCreated(()), st)) = opened(&wire, US, PEER) else {
+        panic!("an ordinary peer");
+    };
+    let (packet, syn) = wire.next_packet();
+    wire.send_packet(icmp_about(&packet, 3, 1));
+    let UserSynSentEvent::Advice(advice, st) = user.offer(st).unwrap() else { panic!("advice") };
+    assert_eq!(advice, Advice::Network(IcmpKind::Unreachable(1)));
+    // A RST that acknowledges something else is not the peer's.
+    wire.send(&from_peer(RST | ACK).acking(syn.seq));
+    wire.send(&from_peer(RST | ACK).acking(syn.end()));
+    let UserSynSentEvent::Reset(Reset(cause), st) = user.offer(st).unwrap() else { panic!("a reset") };
+    assert_eq!(cause, ResetCause::Refused);
+    let _end = st.end();
+    wire.is_quiet();
 }
 
 #[test]

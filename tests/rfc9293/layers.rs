@@ -4,7 +4,7 @@
 
 use std::thread;
 
-use session_tcp::calls::{Connected, Open, Set, TcbCreated};
+use session_tcp::calls::{Connect, Connected, Open, Set, TcbCreated};
 use session_tcp::cb::{self, CbChannel};
 use session_tcp::server::Server;
 use session_tcp::smol_channel::NetChannel;
@@ -16,7 +16,10 @@ use session_tcp::tcp::segment::Segment;
 use session_tcp::tcp::seq::SeqNum;
 use session_tcp::tcp::{Config, LocalAddr, Setting};
 use session_tcp::undirected::{Clock, Io};
-use session_tcp::{RoleServerSystem, RoleServerUser, UserOpen, UserUnopened};
+use session_tcp::{
+    ConnectingEvent, RoleClientSystem, RoleClientUser, RoleServerSystem, RoleServerUser, UserOpen, UserUnconnected,
+    UserUnopened,
+};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::time::Duration;
 use smoltcp::wire::{Icmpv4Packet, IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr};
@@ -225,4 +228,23 @@ pub(super) fn connected_with(config: Config, settings: &[Setting]) -> (Peer, Use
     let peer = Peer::open(wire, SeqNum::new(0));
     let (Connected(()), st) = user.offer_one(st).unwrap();
     (peer, user, st)
+}
+
+/// The client user's end of the channel to its system.
+pub(super) type ClientUser = CbChannel<RoleClientUser, RoleClientSystem>;
+
+/// Lets a client user open a connection by the program of the client's system; returns what its system says to that first.
+pub(super) fn opened(
+    wire: &Wire,
+    local: SocketAddrV4,
+    remote: SocketAddrV4,
+) -> (ClientUser, ConnectingEvent<RoleClientUser, RoleClientUser>) {
+    let (mut user, system_end) = cb::pair::<RoleClientUser, RoleClientSystem>();
+    let io = Io::new(NetChannel::unconnected(wire.lower.clone()), system_end, Clock::start());
+    let system = System::new(io, Config::default(), IsnSecret([9; 16]), Unwatched);
+    thread::spawn(move || system.run(RoleClientSystem::start()));
+    let connect = Connect { local, remote };
+    let st = user.select(RoleClientUser::start(), UserUnconnected::Connect(connect)).unwrap();
+    let event = user.offer(st).unwrap();
+    (user, event)
 }

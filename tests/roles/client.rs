@@ -1,19 +1,21 @@
-//! A client without a role: the machine of the active side, driven over the raw end of an in-process link.
+//! A client for the tests: its system is the library's, its user says a stream and listens to the answer.
 
 use std::net::SocketAddrV4;
-use std::time::{Duration, Instant};
+use std::thread;
 
-use session_tcp::smol_lower::LinkEnd;
-use session_tcp::tcp::segment::Segment;
-use session_tcp::tcp::seq::SeqNum;
-use session_tcp::tcp::{
-    CloseWait, Closing, ClosingDue, ClosingVerdict, Config, Due, Established, EstablishedVerdict, FinWait1,
-    FinWait1Verdict, FinWait2, FinWait2Due, FinWait2Verdict, LastAck, Poll, Reaction, SynSent, SynSentVerdict, Tcp,
-    TcpClosed,
+use session_tcp::calls::{Close, Closed, Connect, Connected, Data, Receive, Reset, ResetCause, TcbCreated};
+use session_tcp::cb::{self, CbChannel};
+use session_tcp::smol_channel::NetChannel;
+use session_tcp::smol_lower::SmolLower;
+use session_tcp::st::{Participant, Token};
+use session_tcp::system::{State, System, Watch};
+use session_tcp::tcp::Config;
+use session_tcp::tcp::isn::IsnSecret;
+use session_tcp::undirected::{Clock, Desk, Io};
+use session_tcp::{
+    ConnectingEvent, RoleClientSystem, RoleClientUser, TalkingEvent, UserClosing, UserClosingEvent, UserOpen,
+    UserPeerClosed, UserSynSentEvent, UserTalking, UserUnconnected,
 };
-use smoltcp::phy::ChecksumCapabilities;
-use smoltcp::time::Instant as Moment;
-use smoltcp::wire::{IpProtocol, Ipv4Packet, Ipv4Repr};
 
 /// Text that a client may have sent without its answer, so that neither side waits for the other's buffers.
 const UNANSWERED_BYTES: usize = 64 * 1024;
@@ -27,293 +29,95 @@ pub(crate) enum Closes {
     Server,
 }
 
-/// What became of a conversation.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// Both streams were finished.
-    Finished,
-    /// The connection was reset or given up.
-    Reset,
+/// Remembers the states that a system was in.
+struct States(Vec<State>, crossbeam_channel::Sender<Vec<State>>);
+
+impl Watch for States {
+    fn changed(&mut self, _remote: Option<SocketAddrV4>, _from: State, to: State) {
+        self.0.push(to);
+    }
 }
 
-/// The machine in whichever state it is.
-#[derive(Debug)]
-enum State {
-    SynSent(Tcp<SynSent>),
-    Established(Tcp<Established>),
-    CloseWait(Tcp<CloseWait>),
-    FinWait1(Tcp<FinWait1>),
-    FinWait2(Tcp<FinWait2>),
-    Closing(Tcp<Closing>),
-    LastAck(Tcp<LastAck>),
-    Over(Outcome),
+impl Drop for States {
+    fn drop(&mut self) {
+        _ = self.1.send(std::mem::take(&mut self.0));
+    }
 }
 
-/// What a machine has to send, or until when it has nothing.
-enum Next {
-    Send(Segment),
-    Wait(Option<Moment>),
-    GiveUp,
-}
+type ToSystem = CbChannel<RoleClientUser, RoleClientSystem>;
+type Talk = (Result<Vec<u8>, ResetCause>, Vec<State>);
 
-/// A client: its machine's surroundings and what it has to say.
-pub(crate) struct Client<'a> {
-    end: &'a LinkEnd,
+/// Connects, says everything and hears everything; returns what was heard and the states gone through.
+pub(crate) fn converse(
+    lower: &SmolLower,
     local: SocketAddrV4,
     remote: SocketAddrV4,
-    epoch: Instant,
-    unsent: &'a [u8],
-    sent_bytes: usize,
+    said: &[u8],
     closes: Closes,
-    /// What the server sent.
-    pub(crate) received: Vec<u8>,
+) -> Talk {
+    let (user, system_end) = cb::pair::<RoleClientUser, RoleClientSystem>();
+    let io = Io::new(NetChannel::unconnected(lower.clone()), system_end, Clock::start());
+    let (to_us, states) = crossbeam_channel::bounded(1);
+    let config = Config { two_msl: smoltcp::time::Duration::from_millis(50), ..Config::default() };
+    let system = System::new(io, config, IsnSecret([3; 16]), States(Vec::new(), to_us));
+    let system = thread::spawn(move || system.run(RoleClientSystem::start()));
+    let heard = talk(user, Connect { local, remote }, said, closes);
+    let _end = system.join().unwrap().unwrap();
+    (heard, states.recv().unwrap())
 }
 
-impl<'a> Client<'a> {
-    /// A client that will say `stream`.
-    pub(crate) fn new(
-        end: &'a LinkEnd,
-        local: SocketAddrV4,
-        remote: SocketAddrV4,
-        stream: &'a [u8],
-        closes: Closes,
-    ) -> Self {
-        let epoch = Instant::now();
-        Client { end, local, remote, epoch, unsent: stream, sent_bytes: 0, closes, received: Vec::new() }
-    }
-
-    /// Connects, says everything, and hears everything; panics if that takes longer than `patience`.
-    pub(crate) fn converse(&mut self, patience: Duration) -> Outcome {
-        let iss = SeqNum::new(u32::MAX - 5);
-        let (tcp, syn) = TcpClosed::new(Config::default()).connect(self.local, self.remote, iss, self.now());
-        self.send(&syn.into());
-        let mut state = State::SynSent(tcp);
-        while self.epoch.elapsed() < patience {
-            state = self.speak(state);
-            let until = match self.due(&mut state) {
-                Next::Send(segment) => {
-                    self.send(&segment);
-                    continue;
-                }
-                Next::Wait(until) => until,
-                Next::GiveUp => return Outcome::Reset,
-            };
-            if let State::Over(outcome) = state {
-                return outcome;
+/// The user's program.
+fn talk(system: ToSystem, connect: Connect, said: &[u8], closes: Closes) -> Result<Vec<u8>, ResetCause> {
+    // Nobody types.
+    let mut desk = Desk::new(system, crossbeam_channel::never());
+    let st = desk.system.select(RoleClientUser::start(), UserUnconnected::Connect(connect)).unwrap();
+    let ConnectingEvent::TcbCreated(TcbCreated(()), st) = desk.system.offer(st).unwrap() else { panic!("no peer") };
+    let mut st = match desk.system.offer(st).unwrap() {
+        UserSynSentEvent::Connected(Connected(()), st) => st,
+        UserSynSentEvent::Advice(advice, _) => panic!("{advice}"),
+        UserSynSentEvent::Reset(Reset(cause), st) => return (Err(cause), st.end()).0,
+    };
+    let (mut heard, mut unsaid) = (Vec::new(), said);
+    loop {
+        let room = (heard.len() + UNANSWERED_BYTES).saturating_sub(said.len() - unsaid.len());
+        let (piece, rest) = unsaid.split_at(unsaid.len().min(room));
+        for data in Data::pieces(piece) {
+            st = desk.system.select(st, UserOpen::Send(data)).unwrap();
+        }
+        unsaid = rest;
+        if closes == Closes::Client && heard.len() >= said.len() {
+            let st = desk.system.select(st, UserOpen::Close(Close(()))).unwrap();
+            return verdict(st, &mut desk).map(|()| heard);
+        }
+        let talking = desk.system.select(st, UserOpen::Receive(Receive(()))).unwrap();
+        st = match desk.offer(talking, UserTalking::Typed).unwrap() {
+            TalkingEvent::Data(data, st) => {
+                heard.extend(data.octets());
+                st
             }
-            if let Some(segment) = self.receive(until) {
-                state = self.arrive(state, segment);
+            TalkingEvent::Advice(_, st) => st,
+            TalkingEvent::Typed(..) => panic!("nobody types"),
+            TalkingEvent::Close(Close(()), st) => {
+                let st = desk.system.select(st, UserPeerClosed::Close(Close(()))).unwrap();
+                return verdict(st, &mut desk).map(|()| heard);
             }
-        }
-        panic!("not finished after {patience:?} in {state:?}: {} octets received", self.received.len());
-    }
-
-    fn now(&self) -> Moment {
-        Moment::from_micros(i64::try_from(self.epoch.elapsed().as_micros()).unwrap())
-    }
-
-    /// Reads what there is, writes what there is room for, closes when it is time.
-    fn speak(&mut self, state: State) -> State {
-        let now = self.now();
-        match state {
-            State::Established(mut tcp) => {
-                self.received.extend(tcp.deliver(usize::MAX));
-                let room = (self.received.len() + UNANSWERED_BYTES).saturating_sub(self.sent_bytes);
-                let (piece, rest) = self.unsent.split_at(self.unsent.len().min(room));
-                if tcp.can_send() && !piece.is_empty() {
-                    tcp.send(piece, now);
-                    self.unsent = rest;
-                    self.sent_bytes += piece.len();
-                }
-                let satisfied = self.unsent.is_empty() && self.received.len() >= self.sent_bytes;
-                match self.closes {
-                    Closes::Client if satisfied => State::FinWait1(tcp.close(now)),
-                    Closes::Client | Closes::Server => State::Established(tcp),
-                }
+            TalkingEvent::Reset(Reset(cause), st) => {
+                let _end = desk.system.select_one(st, Close(())).unwrap().end();
+                return Err(cause);
             }
-            State::CloseWait(mut tcp) => {
-                self.received.extend(tcp.deliver(usize::MAX));
-                State::LastAck(tcp.close(now))
-            }
-            other => other,
-        }
-    }
-
-    /// Asks the machine what is due.
-    fn due(&self, state: &mut State) -> Next {
-        let now = self.now();
-        match state {
-            State::SynSent(tcp) => match tcp.poll(now) {
-                Poll::Now(session_tcp::tcp::SynSentDue::Retransmit) => Next::Send(tcp.retransmit(now).into()),
-                Poll::Now(session_tcp::tcp::SynSentDue::GiveUp) => Next::GiveUp,
-                Poll::At(at) => Next::Wait(Some(at)),
-                Poll::Never => Next::Wait(None),
-            },
-            State::Established(tcp) => match tcp.poll(now) {
-                Poll::Now(Due::Segment) => Next::Send(tcp.transmit(now).into()),
-                other => wait(&other),
-            },
-            State::CloseWait(tcp) => match tcp.poll(now) {
-                Poll::Now(Due::Segment) => Next::Send(tcp.transmit(now).into()),
-                other => wait(&other),
-            },
-            State::FinWait2(tcp) => match tcp.poll(now) {
-                Poll::Now(FinWait2Due::Segment) => Next::Send(tcp.transmit(now).into()),
-                other => wait(&other),
-            },
-            State::FinWait1(tcp) => match tcp.poll(now) {
-                Poll::Now(ClosingDue::Segment) => Next::Send(tcp.transmit(now).into()),
-                Poll::Now(ClosingDue::Fin) => Next::Send(tcp.transmit_fin(now).into()),
-                other => wait(&other),
-            },
-            State::Closing(tcp) => match tcp.poll(now) {
-                Poll::Now(ClosingDue::Segment) => Next::Send(tcp.transmit(now).into()),
-                Poll::Now(ClosingDue::Fin) => Next::Send(tcp.transmit_fin(now).into()),
-                other => wait(&other),
-            },
-            State::LastAck(tcp) => match tcp.poll(now) {
-                Poll::Now(ClosingDue::Segment) => Next::Send(tcp.transmit(now).into()),
-                Poll::Now(ClosingDue::Fin) => Next::Send(tcp.transmit_fin(now).into()),
-                other => wait(&other),
-            },
-            State::Over(_) => Next::Wait(None),
-        }
-    }
-
-    /// Lets a segment arrive.
-    fn arrive(&mut self, state: State, segment: Segment) -> State {
-        let now = self.now();
-        match state {
-            State::SynSent(tcp) => match tcp.judge(segment, now) {
-                Reaction::Acceptable(SynSentVerdict::Answered(answer)) => {
-                    State::Established(tcp.established(answer, now))
-                }
-                Reaction::Acceptable(SynSentVerdict::Crossed(_)) | Reaction::NotAcceptable(..) => State::SynSent(tcp),
-                Reaction::Reset(_) => State::Over(Outcome::Reset),
-            },
-            State::Established(mut tcp) => match self.checked(tcp.judge(segment, now)) {
-                Ok(EstablishedVerdict::Acceptable(segment)) => {
-                    tcp.accept(segment, now);
-                    State::Established(tcp)
-                }
-                Ok(EstablishedVerdict::Finishes(fin)) => State::CloseWait(tcp.finish(fin, now)),
-                Err(Some(refused)) => {
-                    self.send(&tcp.challenge(&refused, now).into());
-                    State::Established(tcp)
-                }
-                Err(None) => State::Over(Outcome::Reset),
-            },
-            State::FinWait1(mut tcp) => match self.checked(tcp.judge(segment, now)) {
-                Ok(FinWait1Verdict::Acceptable(segment)) => {
-                    tcp.accept(segment, now);
-                    State::FinWait1(tcp)
-                }
-                Ok(FinWait1Verdict::AcksFin(acked)) => State::FinWait2(tcp.fin_wait_2(acked, now)),
-                Ok(FinWait1Verdict::Finishes(fin)) => State::Closing(tcp.closing(fin, now)),
-                Ok(FinWait1Verdict::AcksFinAndFinishes(both)) => {
-                    self.last(tcp.time_wait(both, now).transmit(now).into())
-                }
-                Ok(FinWait1Verdict::AfterClose(_)) | Err(None) => State::Over(Outcome::Reset),
-                Err(Some(_)) => State::FinWait1(tcp),
-            },
-            State::FinWait2(mut tcp) => match self.checked(tcp.judge(segment, now)) {
-                Ok(FinWait2Verdict::Acceptable(segment)) => {
-                    tcp.accept(segment, now);
-                    State::FinWait2(tcp)
-                }
-                Ok(FinWait2Verdict::Finishes(fin)) => self.last(tcp.time_wait(fin, now).transmit(now).into()),
-                Ok(FinWait2Verdict::AfterClose(_)) | Err(None) => State::Over(Outcome::Reset),
-                Err(Some(_)) => State::FinWait2(tcp),
-            },
-            State::CloseWait(_) | State::Closing(_) | State::LastAck(_) | State::Over(_) => {
-                self.arrive_last(state, segment)
-            }
-        }
-    }
-
-    /// Lets a segment arrive after the peer's FIN.
-    fn arrive_last(&mut self, state: State, segment: Segment) -> State {
-        let now = self.now();
-        match state {
-            State::CloseWait(mut tcp) => match self.checked(tcp.judge(segment, now)) {
-                Ok(segment) => {
-                    tcp.accept(segment, now);
-                    State::CloseWait(tcp)
-                }
-                Err(Some(_)) => State::CloseWait(tcp),
-                Err(None) => State::Over(Outcome::Reset),
-            },
-            State::Closing(mut tcp) => match self.checked(tcp.judge(segment, now)) {
-                Ok(ClosingVerdict::Acceptable(segment)) => {
-                    tcp.accept(segment, now);
-                    State::Closing(tcp)
-                }
-                Ok(ClosingVerdict::AcksFin(_)) => State::Over(Outcome::Finished),
-                Err(Some(_)) => State::Closing(tcp),
-                Err(None) => State::Over(Outcome::Reset),
-            },
-            State::LastAck(mut tcp) => match self.checked(tcp.judge(segment, now)) {
-                Ok(ClosingVerdict::Acceptable(segment)) => {
-                    tcp.accept(segment, now);
-                    State::LastAck(tcp)
-                }
-                Ok(ClosingVerdict::AcksFin(_)) => State::Over(Outcome::Finished),
-                Err(Some(refused)) => {
-                    self.send(&tcp.challenge(&refused, now).into());
-                    State::LastAck(tcp)
-                }
-                Err(None) => State::Over(Outcome::Reset),
-            },
-            other => other,
-        }
-    }
-
-    /// What was judged acceptable; otherwise the segment to be answered, or none for a reset.
-    fn checked<V>(&self, reaction: Reaction<V>) -> Result<V, Option<Segment>> {
-        match reaction {
-            Reaction::Acceptable(verdict) => Ok(verdict),
-            Reaction::NotAcceptable(segment, _) => Err(Some(segment)),
-            Reaction::Reset(_) => Err(None),
-        }
-    }
-
-    /// Sends the last ACK; who loses it asks in vain, which is the server's TIME-WAIT or LAST-ACK to live with.
-    fn last(&self, ack: Segment) -> State {
-        self.send(&ack);
-        State::Over(Outcome::Finished)
-    }
-
-    fn send(&self, segment: &Segment) {
-        let octets = segment.emit(*self.local.ip(), *self.remote.ip());
-        let repr = Ipv4Repr {
-            src_addr: *self.local.ip(),
-            dst_addr: *self.remote.ip(),
-            next_header: IpProtocol::Tcp,
-            payload_len: octets.len(),
-            hop_limit: 64,
         };
-        let mut packet = Ipv4Packet::new_unchecked(vec![0; repr.buffer_len() + octets.len()]);
-        repr.emit(&mut packet, &ChecksumCapabilities::default());
-        packet.payload_mut().copy_from_slice(&octets);
-        self.end.transmit(packet.into_inner()).unwrap();
-    }
-
-    /// Waits for a whole segment of this connection, until then at most.
-    fn receive(&self, until: Option<Moment>) -> Option<Segment> {
-        let micros = until.map_or(50_000, |until| (until - self.now()).total_micros().clamp(1, 50_000));
-        let packet = self.end.receive(smoltcp::time::Duration::from_micros(micros)).unwrap()?;
-        let packet = Ipv4Packet::new_checked(&packet[..]).ok()?;
-        let (src, dst) = (packet.src_addr(), packet.dst_addr());
-        let segment = Segment::parse(packet.payload(), src, dst).ok()?;
-        (packet.verify_checksum() && segment.dst_port == self.local.port()).then_some(segment)
     }
 }
 
-/// What a poll that has no segment says.
-fn wait<D>(poll: &Poll<D>) -> Next {
-    match poll {
-        Poll::Now(_) => Next::GiveUp,
-        Poll::At(at) => Next::Wait(Some(*at)),
-        Poll::Never => Next::Wait(None),
+fn verdict(
+    mut st: Token<RoleClientUser, UserClosing<RoleClientUser>>,
+    desk: &mut Desk<RoleClientUser>,
+) -> Result<(), ResetCause> {
+    loop {
+        st = match desk.system.offer(st).unwrap() {
+            UserClosingEvent::Data(_, st) | UserClosingEvent::Advice(_, st) | UserClosingEvent::PeerClosed(_, st) => st,
+            UserClosingEvent::Closed(Closed(()), st) => return (Ok(()), st.end()).0,
+            UserClosingEvent::Reset(Reset(cause), st) => return (Err(cause), st.end()).0,
+        };
     }
 }
