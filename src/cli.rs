@@ -1,7 +1,7 @@
 //! The command line: what is asked for, from arguments and environment.
 
 use core::fmt;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use core::str::FromStr;
 
 use session_tcp::smol_lower::{DeviceError, LowerConfig};
@@ -18,18 +18,21 @@ const PREFIX_VARIABLE: &str = "SESSION_TCP_PREFIX";
 
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
-usage: session-tcp [--device NAME] [--address ADDRESS] [--port PORT] [--once]
+usage: session-tcp [--device NAME] [--address ADDRESS] [--port PORT] [--once | --connect ADDRESS:PORT]
 
 Serves lines reversed over its own TCP: make the device with `sudo ./up.sh`, start this, then type `nc 192.0.2.2 555`.
+With --connect it is a client instead: what you type goes to the peer, what the peer says is printed.
 
   --device NAME      TUN device to attach to (tun-st, or $SESSION_TCP_DEVICE)
   --address ADDRESS  our own IPv4 address (192.0.2.2, or $SESSION_TCP_ADDRESS; its prefix: 24, or $SESSION_TCP_PREFIX)
-  --port PORT        port to listen on (555)
+  --port PORT        port to listen on (555), or to connect from (any free one)
   --once             end after the first connection
+  --connect ADDRESS:PORT  connect to this peer
   --help             print this
   --version          print the version
 
-The log goes to stderr; RUST_LOG=debug shows each segment. Exit code 0: done, 1: the device failed, 2: wrong argument.
+The log goes to stderr; RUST_LOG=debug shows each segment. Exit code 0: done, 1: the device or the
+connection failed, 2: wrong argument.
 ";
 
 /// What is asked for.
@@ -37,6 +40,8 @@ The log goes to stderr; RUST_LOG=debug shows each segment. Exit code 0: done, 1:
 pub(crate) enum Command {
     /// Serve.
     Serve(Options),
+    /// Connect to a peer.
+    Connect(Call),
     /// Print the usage.
     Help,
     /// Print the version.
@@ -52,6 +57,17 @@ pub(crate) struct Options {
     pub(crate) port: u16,
     /// When to end.
     pub(crate) lifetime: Lifetime,
+}
+
+/// Whom to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// Where and as whom.
+    pub(crate) lower: LowerConfig,
+    /// Our port; 0 for any.
+    pub(crate) local_port: u16,
+    /// The peer.
+    pub(crate) remote: SocketAddrV4,
 }
 
 /// When the process ends.
@@ -72,6 +88,8 @@ pub(crate) enum CliError {
     NoValue(&'static str),
     /// A value for an option that takes none.
     UnwantedValue(&'static str),
+    /// `--once` and `--connect`: one connection is all that a client has.
+    OnceAndConnect,
     /// A value that does not say what it should.
     Value {
         /// The option or variable.
@@ -91,6 +109,7 @@ impl fmt::Display for CliError {
             Self::Unknown(argument) => write!(f, "unknown argument {argument:?}")?,
             Self::NoValue(option) => write!(f, "{option} needs a value")?,
             Self::UnwantedValue(option) => write!(f, "{option} takes no value")?,
+            Self::OnceAndConnect => write!(f, "--once is for serving, it does not go with --connect")?,
             Self::Value { of, value, wanted } => write!(f, "{of} {value:?} is not {wanted}")?,
             Self::Lower(error) => write!(f, "{error}")?,
         }
@@ -102,7 +121,11 @@ impl std::error::Error for CliError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Lower(error) => Some(error),
-            Self::Unknown(_) | Self::NoValue(_) | Self::UnwantedValue(_) | Self::Value { .. } => None,
+            Self::Unknown(_)
+            | Self::NoValue(_)
+            | Self::UnwantedValue(_)
+            | Self::OnceAndConnect
+            | Self::Value { .. } => None,
         }
     }
 }
@@ -130,13 +153,14 @@ pub(crate) fn parse(
             "--device" => given.device = Some(value("--device")?),
             "--address" => given.address = Some(address("--address", value("--address")?)?),
             "--port" => given.port = Some(port(value("--port")?)?),
+            "--connect" => given.remote = Some(remote(value("--connect")?)?),
             "--once" => given.lifetime = flag("--once", attached.as_ref(), Lifetime::Once)?,
             "--help" | "-h" => return flag("--help", attached.as_ref(), Command::Help),
             "--version" | "-V" => return flag("--version", attached.as_ref(), Command::Version),
             _ => return Err(CliError::Unknown(argument)),
         }
     }
-    given.complete(variable).map(Command::Serve)
+    given.complete(variable)
 }
 
 /// What the arguments say.
@@ -145,17 +169,18 @@ struct Given {
     address: Option<Ipv4Addr>,
     port: Option<u16>,
     lifetime: Lifetime,
+    remote: Option<SocketAddrV4>,
 }
 
 impl Default for Given {
     fn default() -> Self {
-        Self { device: None, address: None, port: None, lifetime: Lifetime::Endless }
+        Self { device: None, address: None, port: None, lifetime: Lifetime::Endless, remote: None }
     }
 }
 
 impl Given {
     /// Fills the gaps from the environment and the defaults; as in a shell's `${NAME:-default}`, an empty variable counts as unset.
-    fn complete(self, variable: impl Fn(&str) -> Option<String>) -> Result<Options, CliError> {
+    fn complete(self, variable: impl Fn(&str) -> Option<String>) -> Result<Command, CliError> {
         let set = |name| variable(name).filter(|value| !value.is_empty());
         let mut lower = LowerConfig::default();
         if let Some(value) = set(DEVICE_VARIABLE) {
@@ -173,7 +198,15 @@ impl Given {
             lower.prefix_len = number(PREFIX_VARIABLE, value, "a prefix length from 0 to 32")?;
         }
         lower.check().map_err(CliError::Lower)?;
-        Ok(Options { lower, port: self.port.unwrap_or(DEFAULT_PORT), lifetime: self.lifetime })
+        match (self.remote, self.lifetime) {
+            (Some(_), Lifetime::Once) => Err(CliError::OnceAndConnect),
+            (Some(remote), Lifetime::Endless) => {
+                Ok(Command::Connect(Call { lower, local_port: self.port.unwrap_or(0), remote }))
+            }
+            (None, lifetime) => {
+                Ok(Command::Serve(Options { lower, port: self.port.unwrap_or(DEFAULT_PORT), lifetime }))
+            }
+        }
     }
 }
 
@@ -194,6 +227,15 @@ fn address(of: &'static str, value: String) -> Result<Ipv4Addr, CliError> {
 fn port(value: String) -> Result<u16, CliError> {
     let port: core::num::NonZeroU16 = number("--port", value, "a port from 1 to 65535")?;
     Ok(port.get())
+}
+
+/// The socket of a peer.
+fn remote(value: String) -> Result<SocketAddrV4, CliError> {
+    let wanted = "an IPv4 address and a port from 1 to 65535, as 192.0.2.1:555";
+    match value.parse() {
+        Ok(remote) if SocketAddrV4::port(&remote) != 0 => Ok(remote),
+        Ok(_) | Err(_) => Err(CliError::Value { of: "--connect", value, wanted }),
+    }
 }
 
 /// A value read by its type.
@@ -241,6 +283,17 @@ mod tests {
     }
 
     #[test]
+    fn a_client_is_told_its_peer_and_may_be_given_its_port() {
+        let remote: SocketAddrV4 = "192.0.2.1:7".parse().unwrap();
+        let lower = LowerConfig::default();
+        for (line, local_port) in [(&["--connect", "192.0.2.1:7"][..], 0), (&["--connect=192.0.2.1:7", "--port=9"], 9)]
+        {
+            let call = Call { lower: lower.clone(), local_port, remote };
+            assert_eq!(asked(line).unwrap(), Command::Connect(call));
+        }
+    }
+
+    #[test]
     fn help_and_version_are_commands() {
         assert_eq!(asked(&["--once", "--help"]).unwrap(), Command::Help);
         assert_eq!(asked(&["-h"]).unwrap(), Command::Help);
@@ -266,6 +319,10 @@ mod tests {
             (&["--device=1234567890123456"][..], "not a device name"),
             (&["--address=224.0.0.1"][..], "224.0.0.1/24 is not an address for a host"),
             (&["--once=yes"][..], "--once takes no value"),
+            (&["--connect"][..], "--connect needs a value"),
+            (&["--connect=192.0.2.1"][..], "is not an IPv4 address and a port"),
+            (&["--connect=192.0.2.1:0"][..], "is not an IPv4 address and a port"),
+            (&["--connect=192.0.2.1:7", "--once"][..], "--once is for serving"),
             (&["--help=me"][..], "--help takes no value"),
         ] {
             let complaint = complaint(line);
