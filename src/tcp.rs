@@ -19,6 +19,7 @@ mod config;
 mod congestion;
 pub mod cookie;
 mod cubic;
+mod delayed_ack;
 mod ecn;
 mod eifel;
 mod established;
