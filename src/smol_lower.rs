@@ -327,7 +327,7 @@ impl SmolLower {
                 let standing = match admitted {
                     Admitted::Stray => Standing::Stray,
                     Admitted::Begins(connection) => Standing::Begins(inbox(connection)),
-                    Admitted::Crowded(iss) => Standing::Crowded(iss),
+                    Admitted::Crowded(baker) => Standing::Crowded(baker),
                     Admitted::Returns(connection, cookie) => Standing::Returns(inbox(connection), cookie),
                 };
                 let arrival = Arrival { remote, segment, standing, predecessor };

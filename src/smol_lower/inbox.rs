@@ -9,7 +9,7 @@ use super::SmolLower;
 use super::error::DeviceError;
 use super::table::{Place, Queues};
 use crate::tcp::IcmpError;
-use crate::tcp::cookie::{Admission, Cookie};
+use crate::tcp::cookie::{Admission, Baker, Cookie};
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNum;
 
@@ -76,8 +76,8 @@ pub enum Standing {
     Stray,
     /// A SYN that may begin a connection: whatever follows it between these two ports arrives here already.
     Begins(Inbox),
-    /// A SYN for which there is no place; the cookie that is to be the ISS of its answer.
-    Crowded(SeqNum),
+    /// A SYN for which there is no place; who bakes the cookie that is to be the ISS of its answer.
+    Crowded(Baker),
     /// It brings a cookie back: its connection has a place, as above.
     Returns(Inbox, Cookie),
 }
@@ -96,7 +96,7 @@ impl Standing {
         match self {
             Self::Stray => (None, Admission::Ordinary),
             Self::Begins(inbox) => (Some(inbox), Admission::Ordinary),
-            Self::Crowded(iss) => (None, Admission::Crowded(iss)),
+            Self::Crowded(baker) => (None, Admission::Crowded(baker)),
             Self::Returns(inbox, cookie) => (Some(inbox), Admission::Returns(cookie)),
         }
     }

@@ -4,9 +4,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 
 use smoltcp::time::Instant;
 
-use crate::tcp::cookie::{Cookie, CookieSecret, LIFE_SECS};
+use crate::tcp::cookie::{Baker, Cookie, CookieSecret, LIFE_SECS};
 use crate::tcp::segment::Segment;
-use crate::tcp::seq::SeqNum;
 
 /// The secret, and when it was last used.
 #[derive(Debug)]
@@ -23,10 +22,10 @@ impl Jar {
         Self { secret: CookieSecret(rand::random()), address, last_given: None }
     }
 
-    /// The ISS for the answer to this SYN.
-    pub(super) fn give(&mut self, remote: SocketAddrV4, syn: &Segment, now: Instant) -> SeqNum {
+    /// Who bakes the ISS for the answer to a SYN.
+    pub(super) fn give(&mut self, now: Instant) -> Baker {
         self.last_given = Some(now);
-        self.secret.bake(self.local(syn), remote, syn, now)
+        self.secret.baker(now)
     }
 
     /// What the segment says if it acknowledges a cookie.

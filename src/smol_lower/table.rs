@@ -12,9 +12,8 @@ use super::inbox::Arrival;
 use super::jar::Jar;
 use crate::smol_channel::Syn;
 use crate::tcp::IcmpError;
-use crate::tcp::cookie::Cookie;
+use crate::tcp::cookie::{Baker, Cookie};
 use crate::tcp::segment::Segment;
-use crate::tcp::seq::SeqNum;
 
 /// Connections in the table at once, in any state from SYN-RECEIVED to TIME-WAIT; a SYN on top is dropped, and the peer repeats it.
 /// Four times what we promise to serve, so that those in TIME-WAIT do not keep new ones out.
@@ -141,8 +140,8 @@ pub(super) enum Admitted {
     Stray,
     /// It may begin this one.
     Begins(Connection),
-    /// It would, but there is no place: its answer is to have this ISS.
-    Crowded(SeqNum),
+    /// It would, but there is no place: its answer is to be a cookie.
+    Crowded(Baker),
     /// It brings back a cookie, and so completes the handshake of this one.
     Returns(Connection, Cookie),
 }
@@ -269,7 +268,7 @@ impl Table {
             Some(cookie) => Admitted::Returns(self.insert(key, Handshake::Complete), cookie),
             None if self.has_half_open_place(now) => Admitted::Begins(self.insert_half_open(key, now)),
             // Its return has a place: that of a handshake.
-            None => Admitted::Crowded(self.jar.give(remote, &segment, now)),
+            None => Admitted::Crowded(self.jar.give(now)),
         };
         Offered::Listening { backlog, segment, admitted }
     }
@@ -452,6 +451,7 @@ mod tests {
     use super::super::inbox::Standing;
     use super::*;
     use crate::smol_lower::testing::{ACK, FIN, RST, SYN, US, segment};
+    use crate::tcp::seq::SeqNum;
 
     const START: Instant = Instant::ZERO;
 
@@ -567,7 +567,9 @@ mod tests {
 
     fn cookie(table: &mut Table, number: usize, now: Instant) -> SeqNum {
         match admitted(table, number, SYN, SeqNum::default(), now) {
-            Admitted::Crowded(iss) => iss,
+            Admitted::Crowded(baker) => {
+                baker.bake(SocketAddrV4::new(US, 555), peer(number), &segment(1, 555, SYN, b""), None)
+            }
             _ => panic!("there was a place"),
         }
     }

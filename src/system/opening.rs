@@ -138,7 +138,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
             }
             ListenEvent::Crowded(syn, st) => {
                 debug!("{remote}: answered by a cookie");
-                let st = self.io.net.select_one(st, remote, tcp.answer_by_cookie(&syn))?;
+                let st = self.io.net.select_one(st, remote, tcp.answer_by_cookie(&syn, self.io.clock.now()))?;
                 Phase::Listen(st, tcp)
             }
             ListenEvent::Cookie(cookie, st) => {

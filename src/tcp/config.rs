@@ -9,6 +9,7 @@ use super::isn::IsnSecret;
 use super::keep_alive::KeepAlive;
 use super::segment::Options;
 use super::user_timeout::UserTimeout;
+use super::window::Scale;
 
 /// Octets of the IPv4 and the TCP header without options: what an MTU has to hold besides text.
 pub(super) const FIXED_HEADERS_BYTES: usize = 40;
@@ -192,6 +193,11 @@ impl Config {
     /// Whether selective acknowledgements are used with a peer whose SYN had these options (RFC 2018 §2).
     pub(super) const fn sack_with(&self, options: &Options) -> Sack {
         if options.sack_permitted { self.sack } else { Sack::Off }
+    }
+
+    /// The scale of our window.
+    pub(super) fn rcv_scale(&self) -> Scale {
+        Scale::growing(self.rcv_buff_bytes, self.rcv_buff_max_bytes)
     }
 
     /// Eff.snd.MSS for a peer that named `mss` (RFC 9293 §3.7.1, MUST-16), before what options take.

@@ -7,16 +7,18 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use smoltcp::time::Instant;
 
 use super::Tcp;
-use super::config::{Config, Sack};
-use super::cookie::{Admission, Cookie};
+use super::config::{Config, Sack, Timestamps};
+use super::cookie::{Admission, Agreed, Baker, Cookie};
+use super::ecn::Notification;
 use super::established::Established;
 use super::segment::{Control, Options, Segment};
 use super::seq::SeqNum;
 use super::syn_received::{Origin, SynReceived};
 use super::syn_sent::SynSent;
 use super::tcb::{Tcb, refusal_of};
+use super::timestamps::Stamping;
 use super::verdict::{AcksSyn, Answer, Reaction};
-use super::window::Scale;
+use super::window::{MAX_SHIFT, Scale};
 use crate::smol_channel::{Rst, Syn, SynAck};
 
 /// A local socket that is listened on.
@@ -50,7 +52,7 @@ impl TcpClosed {
 
     /// Active OPEN (RFC 9293 §3.10.1): <SEQ=ISS><CTL=SYN>.
     pub fn connect(self, local: SocketAddrV4, remote: SocketAddrV4, iss: SeqNum, now: Instant) -> (Tcp<SynSent>, Syn) {
-        let scale = Scale::growing(self.config.rcv_buff_bytes, self.config.rcv_buff_max_bytes);
+        let scale = self.config.rcv_scale();
         let options = Options {
             mss: Some(self.config.rcv_mss()),
             window_scale: Some(scale.shift),
@@ -138,8 +140,8 @@ impl TcpListen {
             return Reaction::Acceptable(ListenVerdict::Returns(ReturnsCookie { segment, cookie }));
         }
         match (self.judge(remote, segment), admission) {
-            (Reaction::Acceptable(syn), Admission::Crowded(iss)) => {
-                Reaction::Acceptable(ListenVerdict::Crowded(Crowded { syn, iss }))
+            (Reaction::Acceptable(syn), Admission::Crowded(baker)) => {
+                Reaction::Acceptable(ListenVerdict::Crowded(Crowded { syn, remote, baker }))
             }
             (Reaction::Acceptable(syn), Admission::Ordinary | Admission::Returns(_)) => {
                 Reaction::Acceptable(ListenVerdict::Syn(syn))
@@ -149,25 +151,55 @@ impl TcpListen {
     }
 
     /// The SYN,ACK with a cookie for its ISS; LISTEN remembers nothing of it (RFC 4987 §3.6).
-    pub fn answer_by_cookie(&self, Crowded { syn, iss }: &Crowded) -> SynAck {
+    pub fn answer_by_cookie(&self, Crowded { syn, remote, baker }: &Crowded, now: Instant) -> SynAck {
         let syn = syn.segment();
+        let agreed = self.agreed(syn);
         let mut syn_ack = Segment {
             src_port: self.local.port(),
             dst_port: syn.src_port,
-            seq: *iss,
+            seq: baker.bake(self.local, *remote, syn, agreed),
             // Text that came with the SYN is not kept.
             ack: syn.seq + 1,
             wnd: u16::try_from(self.config.rcv_buff_bytes).unwrap_or(u16::MAX),
             ..Segment::default()
         };
         syn_ack.options.mss = Some(self.config.rcv_mss());
+        if let (Some(agreed), Some(stamp)) = (agreed, syn.options.timestamp) {
+            let stamps = Stamping::new(&self.config, self.local, *remote, now);
+            syn_ack.options.timestamp = Some(stamps.for_cookie(stamp, agreed, now));
+            syn_ack.options.window_scale = agreed.shifts.map(|(_, rcv)| rcv);
+            syn_ack.options.sack_permitted = agreed.sack == Sack::On;
+            if agreed.ecn.ece() {
+                syn_ack.control = Control::ECE;
+            }
+        }
         SynAck::mark(syn_ack)
+    }
+
+    /// What a cookie can agree on with this SYN: with timestamps all that its options ask for and we want, without them nothing.
+    fn agreed(&self, syn: &Segment) -> Option<Agreed> {
+        let config = &self.config;
+        if config.timestamps == Timestamps::Off || syn.options.timestamp.is_none() {
+            return None;
+        }
+        let mut ecn = Notification::new(config.ecn);
+        ecn.take_syn(syn.control);
+        let is_agreed = ecn.of_syn_ack().ece();
+        Some(Agreed {
+            shifts: syn.options.window_scale.map(|snd| (snd.min(MAX_SHIFT), config.rcv_scale().shift)),
+            sack: config.sack_with(&syn.options),
+            ecn: if is_agreed { Control::ECE | Control::CWR } else { Control::NONE },
+        })
     }
 
     /// To ESTABLISHED, by the acknowledgement of a cookie: as if the SYN had been remembered.
     pub fn recv_cookie(self, remote: SocketAddrV4, returns: ReturnsCookie, now: Instant) -> Tcp<Established> {
         let ReturnsCookie { mut segment, cookie } = returns;
-        let (mut tcp, _syn_ack) = self.recv_syn(remote, cookie.syn(&segment), cookie.iss(), now);
+        // What the SYN,ACK named counts, should this session have another share of the memory than the one that sent it.
+        let scale = cookie
+            .rcv_shift()
+            .map_or(self.config.rcv_scale(), |shift| Scale::with_shift(self.config.rcv_buff_bytes, shift));
+        let (mut tcp, _syn_ack) = self.received(remote, cookie.syn(&segment), cookie.iss(), scale, now);
         // The SYN,ACK went out at an unknown time: no round trip is measured by it.
         tcp.tcb.snd.syn_sent_again(now);
         // A FIN comes again; this transition is that of an ACK.
@@ -183,9 +215,22 @@ impl TcpListen {
 
     /// To SYN-RECEIVED (RFC 9293 §3.10.7.2, third): <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>.
     pub fn recv_syn(self, remote: SocketAddrV4, syn: Syn, iss: SeqNum, now: Instant) -> (Tcp<SynReceived>, SynAck) {
+        let scale = self.config.rcv_scale();
+        self.received(remote, syn, iss, scale, now)
+    }
+
+    /// The same with this scale of our window.
+    fn received(
+        self,
+        remote: SocketAddrV4,
+        syn: Syn,
+        iss: SeqNum,
+        scale: Scale,
+        now: Instant,
+    ) -> (Tcp<SynReceived>, SynAck) {
         let syn = Segment::from(syn);
         let mut tcb = Tcb::new(self.local, remote, self.config, iss, now);
-        let options = tcb.take_syn(&syn, now);
+        let options = tcb.take_syn_with(&syn, scale, now);
         // Text is queued for processing later.
         tcb.rcv.hold_early_text(&syn.payload);
         let mut tcp = Tcp::new(tcb, SynReceived::new(Origin::Passive, options));
@@ -212,8 +257,10 @@ pub enum ListenVerdict {
 pub struct Crowded {
     /// The SYN.
     syn: Syn,
-    /// The cookie.
-    iss: SeqNum,
+    /// Who sent it.
+    remote: SocketAddrV4,
+    /// Who bakes the cookie.
+    baker: Baker,
 }
 
 /// A segment that acknowledges a cookie of ours: proof that its sender has got our SYN,ACK.
@@ -235,6 +282,7 @@ impl fmt::Display for TcpListen {
 #[cfg(test)]
 mod tests {
     use super::super::cookie::CookieSecret;
+    use super::super::segment::Timestamp;
     use super::super::testing::{ENDS, Ends, Kind, LOCAL, NOW, REMOTE, kind, segment};
     use super::*;
 
@@ -331,9 +379,8 @@ mod tests {
     /// The SYN,ACK with a cookie, for a SYN with some text.
     fn by_cookie(tcp: &TcpListen) -> Segment {
         let syn = Segment { payload: b"early".to_vec(), ..ENDS.syn().into() };
-        let iss = SECRET.bake(LOCAL, REMOTE, &syn, NOW);
-        match tcp.admit(REMOTE, syn, Admission::Crowded(iss)) {
-            Reaction::Acceptable(ListenVerdict::Crowded(syn)) => tcp.answer_by_cookie(&syn).into(),
+        match tcp.admit(REMOTE, syn, Admission::Crowded(SECRET.baker(NOW))) {
+            Reaction::Acceptable(ListenVerdict::Crowded(syn)) => tcp.answer_by_cookie(&syn, NOW).into(),
             other => panic!("{other:?}"),
         }
     }
@@ -368,6 +415,67 @@ mod tests {
         assert_eq!(tcp.deliver(100), b"early");
     }
 
+    /// A cookie's SYN,ACK for a SYN with these options that may ask for ECN, and the connection that its ACK begins with `listener`.
+    fn agreed_by_cookie(options: &Options, ecn: Control, listener: Config) -> (Segment, Tcp<Established>) {
+        let syn = Segment { options: options.clone(), ..segment(ENDS.irs, SeqNum::new(0), Control::SYN | ecn) };
+        let tcp = Ends::listen(Config::default());
+        let admission = Admission::Crowded(SECRET.baker(NOW));
+        let Reaction::Acceptable(ListenVerdict::Crowded(syn)) = tcp.admit(REMOTE, syn, admission) else {
+            panic!("a SYN");
+        };
+        let syn_ack = Segment::from(tcp.answer_by_cookie(&syn, NOW));
+        let mut ack = segment(ENDS.irs + 1, syn_ack.seq + 1, Control::ACK);
+        ack.options.timestamp = syn_ack.options.timestamp.map(|stamp| Timestamp { tsval: 78, tsecr: stamp.tsval });
+        (syn_ack, returned(Ends::listen(listener), ack))
+    }
+
+    #[test]
+    fn cookie_agrees_on_all_options_with_who_has_timestamps() {
+        let stamp = Some(Timestamp { tsval: 77, tsecr: 0 });
+        let all = Options {
+            mss: Some(1460),
+            window_scale: Some(7),
+            sack_permitted: true,
+            timestamp: stamp,
+            ..Options::default()
+        };
+        // The session that the ACK comes to may have another limit to its buffers than the one that sent the SYN,ACK.
+        let smaller = Config { rcv_buff_max_bytes: 1 << 18, ..Config::default() };
+        for listener in [Config::default(), smaller] {
+            let (syn_ack, mut tcp) = agreed_by_cookie(&all, Control::ECE | Control::CWR, listener);
+            assert_eq!(syn_ack.control, Control::SYN | Control::ACK | Control::ECE);
+            assert_eq!((syn_ack.options.window_scale, syn_ack.options.sack_permitted), (Some(9), true));
+            assert_eq!(syn_ack.options.timestamp.unwrap().tsecr, 77);
+            assert_eq!(tcp.status().snd_wnd, 65_535 << 7);
+            assert_eq!(
+                tcp.status().rto,
+                Config::default().initial_rto,
+                "a TSval that tells something else is no clock"
+            );
+            let stamp = |segment: Segment| Segment {
+                options: Options { timestamp: Some(Timestamp { tsval: 79, tsecr: 0 }), ..Options::default() },
+                ..segment
+            };
+            tcp.arrives(
+                stamp(Segment { payload: b"gap".to_vec(), ..segment(ENDS.irs + 9, syn_ack.seq + 1, Control::ACK) }),
+                NOW,
+            );
+            let ack = Segment::from(tcp.transmit(NOW));
+            assert_eq!(ack.options.sack.len(), 1);
+            assert_eq!(ack.options.timestamp.unwrap().tsecr, 78);
+            assert_eq!(usize::from(ack.wnd), Config::default().rcv_buff_bytes >> 9);
+        }
+    }
+
+    #[test]
+    fn cookie_agrees_on_nothing_with_who_has_no_timestamps() {
+        let some = Options { mss: Some(1460), window_scale: Some(7), sack_permitted: true, ..Options::default() };
+        let (syn_ack, tcp) = agreed_by_cookie(&some, Control::ECE | Control::CWR, Config::default());
+        assert_eq!(syn_ack.control, Control::SYN | Control::ACK);
+        assert_eq!(syn_ack.options, Options { mss: Some(1460), ..Options::default() });
+        assert_eq!(tcp.status().snd_wnd, 65_535);
+    }
+
     #[test]
     fn fin_with_a_cookie_waits_for_its_repetition() {
         let tcp = Ends::listen(Config::default());
@@ -379,7 +487,7 @@ mod tests {
     #[test]
     fn crowded_changes_nothing_for_what_is_no_syn() {
         let tcp = Ends::listen(Config::default());
-        let admit = |control| tcp.admit(REMOTE, segment(SEQ, ACK, control), Admission::Crowded(SEQ));
+        let admit = |control| tcp.admit(REMOTE, segment(SEQ, ACK, control), Admission::Crowded(SECRET.baker(NOW)));
         assert!(matches!(admit(Control::RST), Reaction::NotAcceptable(_, Answer::Nothing)));
         assert!(matches!(admit(Control::ACK), Reaction::NotAcceptable(_, Answer::Rst)));
     }

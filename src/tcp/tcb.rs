@@ -90,7 +90,10 @@ impl Tcb {
     pub(super) fn new(local: SocketAddrV4, remote: SocketAddrV4, config: Config, iss: SeqNum, now: Instant) -> Self {
         let snd = Sender::new(iss, &config, now);
         // RCV.NXT and IRS mean nothing before the peer's SYN.
-        let rcv = Receiver::new(SeqNum::default(), receiver_config(&config, snd.mss(), &Options::default()));
+        let rcv = Receiver::new(
+            SeqNum::default(),
+            receiver_config(&config, snd.mss(), &Options::default(), config.rcv_scale()),
+        );
         let stamps = Stamping::new(&config, local, remote, now);
         let sizing = Sizing::new(config.rcv_buff_bytes);
         let heartbeat = Heartbeat::new(config.keep_alive, now);
@@ -114,12 +117,18 @@ impl Tcb {
 
     /// Learns from the peer's SYN, and returns the options that answer its options.
     pub(super) fn take_syn(&mut self, syn: &Segment, now: Instant) -> Options {
+        let scale = self.config.rcv_scale();
+        self.take_syn_with(syn, scale, now)
+    }
+
+    /// The same where a scale of ours is known to the peer already.
+    pub(super) fn take_syn_with(&mut self, syn: &Segment, scale: Scale, now: Instant) -> Options {
         self.stamps.take_syn(syn, now);
         self.ecn.take_syn(syn.control);
         self.snd.take_syn(syn, &self.config);
         self.snd.reserve(self.stamps.option_bytes());
         self.path_mtu = PathMtu::new(self.config.snd_mss(syn.options.mss));
-        let config = receiver_config(&self.config, self.snd.mss(), &syn.options);
+        let config = receiver_config(&self.config, self.snd.mss(), &syn.options, scale);
         self.rcv = Receiver::new(syn.seq, config);
         self.sizing = Sizing::new(self.config.rcv_buff_max_bytes.min(config.scale.largest()));
         // RFC 7323 §2.2: the option only answers the option.
@@ -335,9 +344,8 @@ pub(super) fn refusal_of(segment: &Segment) -> Rst {
 }
 
 /// What the receiver has to know, for a peer whose SYN had these options.
-fn receiver_config(config: &Config, mss: u32, options: &Options) -> ReceiverConfig {
+fn receiver_config(config: &Config, mss: u32, options: &Options, scale: Scale) -> ReceiverConfig {
     let buff_bytes = config.rcv_buff_bytes;
-    let unscaled = Scale { shift: 0, storage_bytes: buff_bytes };
-    let scale = options.window_scale.map_or(unscaled, |_| Scale::growing(buff_bytes, config.rcv_buff_max_bytes));
+    let scale = if options.window_scale.is_some() { scale } else { Scale::with_shift(buff_bytes, 0) };
     ReceiverConfig { buff_bytes, scale, mss, delayed_ack: config.delayed_ack, sack: config.sack_with(options) }
 }

@@ -6,6 +6,7 @@ use core::net::SocketAddrV4;
 use smoltcp::time::{Duration, Instant};
 
 use super::config::{Config, Timestamps};
+use super::cookie::Agreed;
 use super::isn;
 use super::segment::{Segment, Timestamp};
 use super::seq::SeqNum;
@@ -114,6 +115,11 @@ impl Stamping {
             Timestamps::On => Some(Timestamp { tsval: self.latest, tsecr: 0 }),
             Timestamps::Off => None,
         }
+    }
+
+    /// The option of a cookie's SYN,ACK, whose TSval tells what was agreed ([`super::cookie`]).
+    pub(super) fn for_cookie(&self, syn: Timestamp, agreed: Agreed, now: Instant) -> Timestamp {
+        Timestamp { tsval: agreed.tsval(self.clock.read(now)), tsecr: syn.tsval }
     }
 
     /// The option of a segment that acknowledges `rcv_nxt` (RFC 7323 §4.3 (3)): that is Last.ACK.sent from now on.

@@ -66,6 +66,11 @@ impl Scale {
         while shift > smallest && 16 << shift > buff_bytes {
             shift -= 1;
         }
+        Self::with_shift(buff_bytes, shift)
+    }
+
+    /// The scale with this shift count.
+    pub(super) const fn with_shift(buff_bytes: usize, shift: u8) -> Self {
         Self { shift, storage_bytes: Self::storage_bytes(buff_bytes, shift) }
     }
 
@@ -81,7 +86,7 @@ impl Scale {
 
     /// The same for a buffer that has grown.
     pub(super) const fn grown(self, buff_bytes: usize) -> Self {
-        Self { shift: self.shift, storage_bytes: Self::storage_bytes(buff_bytes, self.shift) }
+        Self::with_shift(buff_bytes, self.shift)
     }
 }
 
