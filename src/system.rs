@@ -308,6 +308,10 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 Phase::ClosedTold(st) => self.closed_told(st)?,
                 Phase::Ended(st) => return Ok(st.end()),
             };
+            if phase.state() == State::Closed {
+                // From now on what arrives is for no connection (RFC 9293 §3.10.7.1), whenever the user hears of its end.
+                self.io.net.forget();
+            }
             if phase.state() != from {
                 self.watch.changed(self.remote, from, phase.state());
             }

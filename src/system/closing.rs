@@ -236,7 +236,6 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         st: Token<S, SystemClosed<S>>,
         cause: ResetCause,
     ) -> Result<Phase<S>, SessionError> {
-        self.io.net.forget();
         Ok(match self.io.user.offer(st)? {
             ClosedEvent::Send(_, st) | ClosedEvent::Urgent(_, st) | ClosedEvent::Set(_, st) => Phase::Closed(st, cause),
             ClosedEvent::Receive(Receive(()), st) => Phase::ClosedTold(self.tell(st, cause)?),
@@ -247,7 +246,6 @@ impl<S: SystemSide, W: Watch> System<S, W> {
 
     /// CLOSED, and the user knows.
     pub(super) fn closed_told(&mut self, st: Token<S, SystemClosedTold<S>>) -> Result<Phase<S>, SessionError> {
-        self.io.net.forget();
         Ok(match self.io.user.offer(st)? {
             ClosedToldEvent::Send(_, st) | ClosedToldEvent::Urgent(_, st) | ClosedToldEvent::Set(_, st) => {
                 Phase::ClosedTold(st)
