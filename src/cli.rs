@@ -1,8 +1,12 @@
 //! The command line: what is asked for, from arguments and environment.
 
+mod set;
+
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::str::FromStr;
+
+pub(crate) use set::Settings;
 
 use session_tcp::smol_lower::{DeviceError, LowerConfig};
 
@@ -18,7 +22,7 @@ const PREFIX_VARIABLE: &str = "SESSION_TCP_PREFIX";
 
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
-usage: session-tcp [--device NAME] [--address ADDRESS] [--port PORT] [--once | --connect ADDRESS:PORT]
+usage: session-tcp [--device NAME] [--address ADDRESS] [--port PORT] [--set NAME=VALUE]... [--once | --connect ADDRESS:PORT]
 
 Serves lines reversed over its own TCP: make the device with `sudo ./up.sh`, start this, then type `nc 192.0.2.2 555`.
 With --connect it is a client instead: what you type goes to the peer, what the peer says is printed.
@@ -28,12 +32,17 @@ With --connect it is a client instead: what you type goes to the peer, what the 
   --port PORT        port to listen on (555), or to connect from (any free one)
   --once             end after the first connection
   --connect ADDRESS:PORT  connect to this peer
+  --set NAME=VALUE   set something for all connections; see below
   --help             print this
   --version          print the version
 
 The log goes to stderr; RUST_LOG=debug shows each segment. Exit code 0: done, 1: the device or the
 connection failed, 2: wrong argument.
+
 ";
+
+/// What `--help` prints after that.
+pub(crate) const SETTINGS_USAGE: &str = set::USAGE;
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) lower: LowerConfig,
     /// The port listened on.
     pub(crate) port: u16,
+    /// What is set for each connection.
+    pub(crate) settings: Settings,
     /// When to end.
     pub(crate) lifetime: Lifetime,
 }
@@ -68,12 +79,15 @@ pub(crate) struct Call {
     pub(crate) local_port: u16,
     /// The peer.
     pub(crate) remote: SocketAddrV4,
+    /// What is set for the connection.
+    pub(crate) settings: Settings,
 }
 
 /// When the process ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Lifetime {
     /// When it is killed or the device fails.
+    #[default]
     Endless,
     /// After the first connection.
     Once,
@@ -154,6 +168,7 @@ pub(crate) fn parse(
             "--address" => given.address = Some(address("--address", value("--address")?)?),
             "--port" => given.port = Some(port(value("--port")?)?),
             "--connect" => given.remote = Some(remote(value("--connect")?)?),
+            "--set" => given.settings.take(value("--set")?)?,
             "--once" => given.lifetime = flag("--once", attached.as_ref(), Lifetime::Once)?,
             "--help" | "-h" => return flag("--help", attached.as_ref(), Command::Help),
             "--version" | "-V" => return flag("--version", attached.as_ref(), Command::Version),
@@ -164,18 +179,14 @@ pub(crate) fn parse(
 }
 
 /// What the arguments say.
+#[derive(Default)]
 struct Given {
     device: Option<String>,
     address: Option<Ipv4Addr>,
     port: Option<u16>,
     lifetime: Lifetime,
     remote: Option<SocketAddrV4>,
-}
-
-impl Default for Given {
-    fn default() -> Self {
-        Self { device: None, address: None, port: None, lifetime: Lifetime::Endless, remote: None }
-    }
+    settings: Settings,
 }
 
 impl Given {
@@ -198,13 +209,14 @@ impl Given {
             lower.prefix_len = number(PREFIX_VARIABLE, value, "a prefix length from 0 to 32")?;
         }
         lower.check().map_err(CliError::Lower)?;
+        let settings = self.settings;
         match (self.remote, self.lifetime) {
             (Some(_), Lifetime::Once) => Err(CliError::OnceAndConnect),
             (Some(remote), Lifetime::Endless) => {
-                Ok(Command::Connect(Call { lower, local_port: self.port.unwrap_or(0), remote }))
+                Ok(Command::Connect(Call { lower, local_port: self.port.unwrap_or(0), remote, settings }))
             }
             (None, lifetime) => {
-                Ok(Command::Serve(Options { lower, port: self.port.unwrap_or(DEFAULT_PORT), lifetime }))
+                Ok(Command::Serve(Options { lower, port: self.port.unwrap_or(DEFAULT_PORT), lifetime, settings }))
             }
         }
     }
@@ -288,9 +300,16 @@ mod tests {
         let lower = LowerConfig::default();
         for (line, local_port) in [(&["--connect", "192.0.2.1:7"][..], 0), (&["--connect=192.0.2.1:7", "--port=9"], 9)]
         {
-            let call = Call { lower: lower.clone(), local_port, remote };
+            let call = Call { lower: lower.clone(), local_port, remote, settings: Settings::default() };
             assert_eq!(asked(line).unwrap(), Command::Connect(call));
         }
+    }
+
+    #[test]
+    fn settings_add_up_apart_or_attached() {
+        let options = served(asked(&["--set=sack=off", "--set", "ttl=9", "--set", "nagle=off"]));
+        assert_eq!(options.settings.by_user.len(), 2);
+        assert_eq!(options.settings.config().sack, session_tcp::tcp::Sack::Off);
     }
 
     #[test]
@@ -323,6 +342,8 @@ mod tests {
             (&["--connect=192.0.2.1"][..], "is not an IPv4 address and a port"),
             (&["--connect=192.0.2.1:0"][..], "is not an IPv4 address and a port"),
             (&["--connect=192.0.2.1:7", "--once"][..], "--once is for serving"),
+            (&["--set"][..], "--set needs a value"),
+            (&["--set", "ttl=0"][..], "--set \"ttl=0\" is not a setting and its value"),
             (&["--help=me"][..], "--help takes no value"),
         ] {
             let complaint = complaint(line);

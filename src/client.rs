@@ -12,8 +12,8 @@ use crate::smol_channel::NetChannel;
 use crate::smol_lower::SmolLower;
 use crate::st::{Participant, SessionError};
 use crate::system::{State, System, Watch};
-use crate::tcp::Config;
 use crate::tcp::isn::IsnSecret;
+use crate::tcp::{Config, Setting};
 use crate::undirected::{Clock, Desk, Io};
 use crate::user::terminal::{Farewell, client_user};
 use crate::{RoleClientSystem, RoleClientUser, cb};
@@ -30,6 +30,8 @@ pub struct Client {
     pub connect: Connect,
     /// How its machine is set.
     pub config: Config,
+    /// What its user sets before its OPEN.
+    pub settings: Vec<Setting>,
     /// The secret of the initial sequence numbers.
     pub isn: IsnSecret,
     /// The time of the machine.
@@ -63,7 +65,7 @@ impl Client {
         let system = System::new(io, config, self.isn, Log);
         let system = named("client-system").spawn(move || system.run(RoleClientSystem::start()))?;
         let desk = Desk::new(user_end, terminal(typed)?);
-        let said = client_user(RoleClientUser::start(), desk, self.connect, heard);
+        let said = client_user(RoleClientUser::start(), desk, &self.settings, self.connect, heard);
         let system = system.join().map_err(|_| io::Error::other("the client system panicked"))?;
         let system = system.map_err(failed)?;
         let (user, farewell) = said.map_err(failed)?;

@@ -7,7 +7,7 @@ use std::net::SocketAddrV4;
 use std::process::ExitCode;
 use std::{env, thread};
 
-use cli::{Call, Command, Lifetime, Options};
+use cli::{Call, Command, Lifetime, Options, Settings};
 use session_tcp::calls::Connect;
 use session_tcp::client::Client;
 use session_tcp::server::Server;
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
     let variable = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let done = match cli::parse(arguments, variable) {
-        Ok(Command::Help) => print(cli::USAGE),
+        Ok(Command::Help) => print(&[cli::USAGE, cli::SETTINGS_USAGE].concat()),
         Ok(Command::Version) => print(concat!("session-tcp ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Serve(options)) => serve(&options),
         Ok(Command::Connect(call)) => connect(&call),
@@ -49,13 +49,14 @@ fn serve(options: &Options) -> Result<(), Failure> {
     with_ip_thread(&lower, || {
         let (address, port, device) = (lower.address(), options.port, &options.lower.device);
         print(&format!("session-tcp: serving {address} port {port} on {device}; type: nc {address} {port}\n"))?;
-        let mut config = config(&lower);
+        let mut config = config(&options.settings, &lower);
         if options.lifetime == Lifetime::Once {
             config.two_msl = ONCE_TWO_MSL;
         }
         let local = LocalAddr { addr: address, port };
         let isn = IsnSecret(rand::random());
-        let server = Server { lower: lower.clone(), backlog, local, config, isn, clock: Clock::start() };
+        let settings = options.settings.by_user.clone();
+        let server = Server { lower: lower.clone(), backlog, local, config, settings, isn, clock: Clock::start() };
         match options.lifetime {
             Lifetime::Once => server.run_once()?,
             Lifetime::Endless => server.run(),
@@ -68,10 +69,11 @@ fn serve(options: &Options) -> Result<(), Failure> {
 fn connect(call: &Call) -> Result<(), Failure> {
     let lower = open(&call.lower)?;
     with_ip_thread(&lower, || {
-        let config = Config { two_msl: ONCE_TWO_MSL, ..config(&lower) };
+        let config = Config { two_msl: ONCE_TWO_MSL, ..config(&call.settings, &lower) };
         let connect = Connect { local: SocketAddrV4::new(lower.address(), call.local_port), remote: call.remote };
         let isn = IsnSecret(rand::random());
-        let client = Client { lower: lower.clone(), connect, config, isn, clock: Clock::start() };
+        let settings = call.settings.by_user.clone();
+        let client = Client { lower: lower.clone(), connect, config, settings, isn, clock: Clock::start() };
         match client.run(io::stdin(), &mut io::stdout())? {
             Farewell::Closed => Ok(()),
             early => Err(early.to_string().into()),
@@ -86,8 +88,8 @@ fn open(config: &LowerConfig) -> Result<SmolLower, Failure> {
 }
 
 /// How each connection's machine is set for the device.
-fn config(lower: &SmolLower) -> Config {
-    Config { mtu_bytes: lower.mtu_bytes(), ..Config::default() }
+fn config(settings: &Settings, lower: &SmolLower) -> Config {
+    Config { mtu_bytes: lower.mtu_bytes(), ..settings.config() }
 }
 
 /// Does something while the IP thread runs. When the device failed, that is the cause of whatever else did.

@@ -17,7 +17,7 @@ use crate::smol_lower::{Backlog, SmolLower};
 use crate::st::{End, Participant, SessionError};
 use crate::system::{State, System, Watch};
 use crate::tcp::isn::IsnSecret;
-use crate::tcp::{Config, LocalAddr};
+use crate::tcp::{Config, LocalAddr, Setting};
 use crate::undirected::{Clock, Io};
 use crate::{RoleServerSystem, RoleServerUser, cb, user};
 
@@ -50,6 +50,8 @@ pub struct Server {
     pub local: LocalAddr,
     /// How each connection's machine is set.
     pub config: Config,
+    /// What the user of each connection sets before its OPEN.
+    pub settings: Vec<Setting>,
     /// The secret of the initial sequence numbers.
     pub isn: IsnSecret,
     /// The time of all machines.
@@ -227,9 +229,9 @@ impl Server {
         let config = with_share(&self.config, sessions.census().sessions);
         let config = Config { timestamp_secret: self.isn.clone(), ..config };
         let system = System::new(io, config, self.isn.clone(), entry);
-        let local = self.local;
+        let (local, settings) = (self.local, self.settings.clone());
         let system = role("server-system", move || system.run(RoleServerSystem::start()))?;
-        let user = role("server-user", move || user::server_user(RoleServerUser::start(), user_end, local))?;
+        let user = role("server-user", move || user::server_user(RoleServerUser::start(), user_end, local, &settings))?;
         Ok((system, user))
     }
 }

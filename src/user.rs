@@ -8,10 +8,10 @@ pub mod terminal;
 
 use log::debug;
 
-use crate::calls::{Close, Closed, Connected, Data, Open, Receive, Reset, ResetCause, TcbCreated};
+use crate::calls::{Close, Closed, Connected, Data, Open, Receive, Reset, ResetCause, Set, TcbCreated};
 use crate::cb::CbChannel;
 use crate::st::{End, Participant, SessionError, Token};
-use crate::tcp::LocalAddr;
+use crate::tcp::{LocalAddr, Setting};
 use crate::{
     ReceivingEvent, RoleServerSystem, RoleServerUser, UserClosing, UserClosingEvent, UserOpen, UserPeerClosed,
     UserSide, UserUnopened,
@@ -23,7 +23,7 @@ type System = CbChannel<RoleServerUser, RoleServerSystem>;
 /// A token of the server user.
 type St<A> = Token<RoleServerUser, A>;
 
-/// Runs the server user for one connection to `local`.
+/// Runs the server user for one connection to `local`, for which it sets something first.
 ///
 /// # Errors
 ///
@@ -32,7 +32,12 @@ pub fn server_user(
     st: St<<RoleServerUser as Participant>::Session>,
     mut system: System,
     local: LocalAddr,
+    settings: &[Setting],
 ) -> Result<End, SessionError> {
+    let mut st = st;
+    for setting in settings {
+        st = system.select(st, UserUnopened::Set(Set(*setting)))?;
+    }
     let st = system.select(st, UserUnopened::Open(Open(local)))?;
     let (TcbCreated(()), st) = system.offer_one(st)?;
     let (Connected(()), st) = system.offer_one(st)?;

@@ -8,7 +8,7 @@ use common::capture::Capture;
 use common::client::{PATIENCE, assert_same};
 use common::namespace::in_namespace;
 use common::random::Random;
-use common::segment::RST;
+use common::segment::{CWR, ECE, RST, SYN};
 use common::server::{command, make_device};
 use common::{KERNEL, SERVER};
 use std::io::{Read, Write};
@@ -115,7 +115,7 @@ fn a_conversation_is_what_was_typed_and_what_the_server_says() {
         let (code, last) = program.end();
         assert_eq!(code, Some(0), "{last}");
         let segments = capture.stop();
-        assert!(!segments.is_empty() && segments.iter().all(|segment| segment.flags & RST == 0));
+        assert!(!segments.is_empty() && segments.iter().all(|segment| !segment.has(RST)));
     });
 }
 
@@ -167,6 +167,24 @@ fn a_server_that_reads_nothing_is_heard_all_the_same() {
         let mut printed = vec![0; 15];
         program.stdout().read_exact(&mut printed).unwrap();
         assert_same(&printed, b"I read nothing\n");
+    });
+}
+
+#[test]
+fn a_client_is_set_before_its_syn() {
+    in_namespace(|| {
+        let listening = server(|mut stream| stream.write_all(b"welcome\n").unwrap());
+        let capture = Capture::start();
+        let mut program = Program::connect(&["--set", "ecn=request", "--set", "ttl=7", "--set", "sack=off"]);
+        drop(program.stdin());
+        let mut printed = String::new();
+        program.stdout().read_to_string(&mut printed).unwrap();
+        listening.join().unwrap();
+        assert_eq!((printed.as_str(), program.end().0), ("welcome\n", Some(0)));
+        let syn = capture.segments().into_iter().find(|segment| segment.flags & SYN != 0).unwrap();
+        assert_eq!((syn.flags, syn.option(4)), (SYN | ECE | CWR, None));
+        let ours: Vec<_> = capture.packets().into_iter().filter(|packet| packet[12..16] == SERVER.octets()).collect();
+        assert!(!ours.is_empty() && ours.iter().all(|packet| packet[8] == 7));
     });
 }
 

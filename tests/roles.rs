@@ -48,6 +48,7 @@ fn with_server(there: Impairment, back: Impairment, meeting: impl FnOnce(&SmolLo
             backlog: lower.listen(PORT).unwrap(),
             local: LocalAddr { addr: SERVER, port: PORT },
             config: Config::default(),
+            settings: Vec::new(),
             isn: IsnSecret([7; 16]),
             clock: Clock::start(),
         };

@@ -9,9 +9,10 @@ use std::io::{self, Write};
 use log::{info, warn};
 
 use super::{Verdict, verdict};
-use crate::calls::{Abort, Close, Connect, Connected, NotOpened, Receive, Reset, ResetCause, TcbCreated};
+use crate::calls::{Abort, Close, Connect, Connected, NotOpened, Receive, Reset, ResetCause, Set, TcbCreated};
 use crate::smol_lower::ConnectError;
 use crate::st::{End, Participant, SessionError, Token};
+use crate::tcp::Setting;
 use crate::undirected::Desk;
 use crate::{
     ConnectingEvent, RoleClientUser, TalkingEvent, UserOpen, UserPeerClosed, UserSynSent, UserSynSentEvent,
@@ -45,7 +46,7 @@ impl fmt::Display for Farewell {
     }
 }
 
-/// Runs the client user for one connection; `heard` is where goes what the peer says.
+/// Runs the client user for one connection, for which it sets something first; `heard` is where goes what the peer says.
 ///
 /// # Errors
 ///
@@ -53,9 +54,14 @@ impl fmt::Display for Farewell {
 pub fn client_user(
     st: St<<RoleClientUser as Participant>::Session>,
     mut desk: Desk<RoleClientUser>,
+    settings: &[Setting],
     connect: Connect,
     heard: &mut impl Write,
 ) -> Result<(End, Farewell), SessionError> {
+    let mut st = st;
+    for setting in settings {
+        st = desk.system.select(st, UserUnconnected::Set(Set(*setting)))?;
+    }
     let st = desk.system.select(st, UserUnconnected::Connect(connect))?;
     match desk.system.offer(st)? {
         ConnectingEvent::TcbCreated(TcbCreated(()), st) => syn_sent(st, desk, heard),

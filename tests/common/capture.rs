@@ -43,6 +43,11 @@ impl Capture {
         packets.iter().filter_map(|p| Segment::parse(p)).collect()
     }
 
+    /// The packets seen so far.
+    pub fn packets(&self) -> Vec<Vec<u8>> {
+        self.packets.lock().unwrap().clone()
+    }
+
     /// Waits until a segment that matches has been seen.
     pub fn wait_for(&self, what: &str, matches: impl Fn(&Segment) -> bool) {
         let end = Instant::now() + CLOSE_LIMIT;

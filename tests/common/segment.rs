@@ -16,6 +16,10 @@ pub const PSH: u8 = 0x08;
 pub const ACK: u8 = 0x10;
 /// URG.
 pub const URG: u8 = 0x20;
+/// Control bit (RFC 3168).
+pub const ECE: u8 = 0x40;
+/// Control bit (RFC 3168).
+pub const CWR: u8 = 0x80;
 
 /// The length of an IPv4 header without options, and of a TCP header without options.
 pub const HEADER: usize = 20;

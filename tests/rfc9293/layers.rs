@@ -198,6 +198,7 @@ pub(super) fn served() -> Wire {
         backlog: wire.lower.listen(US.port()).unwrap(),
         local: LocalAddr { addr: *US.ip(), port: US.port() },
         config: Config::default(),
+        settings: Vec::new(),
         isn: IsnSecret([9; 16]),
         clock: Clock::start(),
     };
