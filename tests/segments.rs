@@ -213,6 +213,22 @@ mod syn_received {
     }
 
     #[test]
+    fn a_repeated_syn_with_text_does_not_end_the_handshake() {
+        against_the_server(|_| {
+            let mut peer = Peer::new();
+            let syn = peer.syn().text(b"early\n");
+            peer.send(syn.clone());
+            let syn_ack = peer.expect("SYN,ACK", |s| s.has(SYN | ACK));
+            peer.snd_nxt = peer.iss.wrapping_add(1);
+            peer.rcv_nxt = syn_ack.seq.wrapping_add(1);
+            peer.send(syn);
+            peer.send_data(b"early\n");
+            assert_eq!(peer.read(6), b"ylrae\n");
+            peer.close();
+        });
+    }
+
+    #[test]
     fn the_syn_ack_is_repeated_until_it_is_acknowledged() {
         in_state(State::SynReceived, |peer| {
             let seq = peer.rcv_nxt.wrapping_sub(1);

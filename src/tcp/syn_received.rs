@@ -108,6 +108,7 @@ impl Tcp<SynReceived> {
     /// The checks of SYN-RECEIVED, in the order of RFC 9293 §3.10.7.4.
     fn check(&self, segment: Segment, now: Instant) -> Result<SynReceivedVerdict, Refusal> {
         let segment = self.tcb.check_sequence_and_rst(self.uncrossed(segment), now)?;
+        let segment = self.without_old_syn(segment);
         if segment.control.syn() {
             // Fourth: passive, return to LISTEN; else as in the synchronized states.
             return match self.state.origin {
@@ -139,9 +140,24 @@ impl Tcp<SynReceived> {
         if self.state.origin == Origin::Passive || !is_syn_ack || !self.tcb.snd.is_new_ack(segment.ack) {
             return segment;
         }
+        self.without_syn(segment)
+    }
+
+    /// A segment whose SYN lies before the window, but not all of its text, without that SYN (RFC 9293 §3.10.7.4: portions that lie
+    /// outside of the window are trimmed, SYN and FIN included); after an active OPEN any SYN is challenged (RFC 5961 §4.2).
+    fn without_old_syn(&self, segment: Segment) -> Segment {
+        let is_old = segment.control.syn() && segment.seq.is_before(self.tcb.rcv.rcv_nxt());
+        match self.state.origin {
+            Origin::Passive if is_old => self.without_syn(segment),
+            Origin::Passive | Origin::Active => segment,
+        }
+    }
+
+    /// The segment without its SYN.
+    fn without_syn(&self, segment: Segment) -> Segment {
         // RFC 7323 §2.2: its window is not scaled, that of an ACK is.
         let wnd = self.tcb.snd.scaled_down(segment.wnd);
-        Segment { seq: segment.text_seq(), control: control.without(Control::SYN), wnd, ..segment }
+        Segment { seq: segment.text_seq(), control: segment.control.without(Control::SYN), wnd, ..segment }
     }
 
     /// The RST for an acknowledgement that is not acceptable (RFC 9293 §3.10.7.4, fifth).

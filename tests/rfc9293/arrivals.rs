@@ -346,6 +346,28 @@ fn syn_received_the_same_syn_again_is_acknowledged_and_the_syn_ack_sent_again() 
 }
 
 #[test]
+fn syn_received_a_syn_before_the_window_is_cut_off_from_text_inside_of_it() {
+    // The SYN again, with text: without ACK it is dropped, and the handshake goes on.
+    in_state(State::SynReceived, |tcp| {
+        tcp.drops(tcp.syn().text(b"text"));
+        tcp.drops(tcp.syn().at(tcp.irs() - 3).text(b"text"));
+        tcp.drops(tcp.in_order(SYN | FIN).at(tcp.irs()).text(b"text"));
+        tcp.refuses(tcp.in_order(SYN | ACK).at(tcp.irs()).text(b"text").acking(tcp.iss()));
+        let answers = tcp.arrives(tcp.in_order(ACK).text(b"text"));
+        assert_eq!((answers, tcp.state(), tcp.receive()), (vec![], State::Established, b"text".to_vec()));
+    });
+    in_state(State::SynReceived, |tcp| {
+        tcp.arrives(tcp.in_order(SYN | ACK).at(tcp.irs()).text(b"text"));
+        assert_eq!((tcp.state(), tcp.receive()), (State::Established, b"text".to_vec()));
+    });
+    // The twins: all of it lies before the window, or the SYN in it.
+    in_state(State::SynReceived, |tcp| tcp.acknowledges(tcp.syn().at(tcp.irs() - 4).text(b"text")));
+    in_state(State::SynReceived, |tcp| {
+        tcp.ends(tcp.syn().at(tcp.rcv_nxt()).text(b"text"), State::Listen, &[]);
+    });
+}
+
+#[test]
 fn syn_received_from_syn_sent_a_syn_in_the_window_is_challenged() {
     in_state(State::SynCrossed, |tcp| tcp.acknowledges(tcp.neutral(SYN)));
 }
