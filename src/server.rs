@@ -29,9 +29,9 @@ const MAX_SESSIONS: usize = 4096;
 /// paths, and thousands of them cannot take the machine's memory. With the shares 1, 1/2, 1/3, … it is at most nine times this.
 const BUFFER_BUDGET_BYTES: usize = 512 * 1024 * 1024;
 
-/// Sessions in TIME-WAIT at most while others want their place; the oldest goes first. Linux has such a limit as well
-/// (`tcp_max_tw_buckets`).
-const MAX_TIME_WAIT: usize = 1024;
+/// Sessions in TIME-WAIT at most; the oldest goes first. A quarter of the places stays free, so that a burst of new connections finds
+/// some. Linux has such a limit as well (`tcp_max_tw_buckets`).
+const MAX_TIME_WAIT: usize = MAX_SESSIONS / 4 * 3;
 
 /// Stack of a role's thread. The deepest call is an offer within a state's function; the buffers are on the heap.
 const STACK_BYTES: usize = 256 * 1024;
@@ -94,7 +94,7 @@ impl Sessions {
 
 /// Ends what can best be spared: the oldest TIME-WAIT, or else the oldest handshake.
 ///
-/// Deviation: RFC 9293 §3.6.1 (MUST-13) keeps a TIME-WAIT for 2 MSL whatever else is wanted. A peer that lost our last ACK finds the
+/// Deviation: RFC 9293 §3.6.1 (MUST-13) keeps a TIME-WAIT for 2 MSL however many there are. A peer that lost our last ACK finds the
 /// connection gone, and its FIN is answered with a RST.
 fn make_room(census: &mut Census, lower: &SmolLower, port: u16) {
     match census.time_wait.pop_front() {

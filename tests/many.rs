@@ -5,8 +5,8 @@ mod common;
 use common::client::{Client, assert_same, assert_serves};
 use common::peer::Peer;
 use common::random::{Random, reversed};
-use common::segment::RST;
-use common::states::against_the_server;
+use common::segment::{ACK, FIN, RST};
+use common::states::{State, against_the_server, in_state};
 use std::io::{ErrorKind, Write};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -65,6 +65,20 @@ fn connections_that_the_server_closes_come_and_go_without_end() {
             client.send(b"\n");
             assert_eq!(client.receive_to_end(), b"");
         }
+    });
+}
+
+#[test]
+fn a_thousand_others_in_time_wait_do_not_cut_one_short() {
+    in_state(State::TimeWait, |peer| {
+        for _ in 0..1100 {
+            let mut client = Client::connect();
+            client.send(b"\n");
+            assert_eq!(client.receive_to_end(), b"");
+        }
+        peer.drain();
+        peer.send(peer.segment(FIN | ACK).seq(peer.snd_nxt.wrapping_sub(1)));
+        peer.expect_challenge();
     });
 }
 
