@@ -131,6 +131,8 @@ impl Tcb {
         let config = receiver_config(&self.config, self.snd.mss(), &syn.options, scale);
         self.rcv = Receiver::new(syn.seq, config);
         self.sizing = Sizing::new(self.config.rcv_buff_max_bytes.min(config.scale.largest()));
+        // RFC 9293 §3.10.7.2 and §3.10.7.3: controls that come with a SYN are processed too.
+        self.take_urgent(syn, syn.seq);
         // RFC 7323 §2.2: the option only answers the option.
         let window_scale = syn.options.window_scale.map(|_| config.scale.shift);
         // RFC 2018 §2: so does this one.

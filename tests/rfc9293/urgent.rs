@@ -4,6 +4,7 @@ use session_tcp::ReceivingEvent;
 use session_tcp::UserOpen;
 use session_tcp::calls::Data;
 use session_tcp::calls::{Receive, Urgent};
+use session_tcp::tcp::segment::Control;
 use session_tcp::tcp::{Advice, Config};
 use smoltcp::time::Duration;
 
@@ -107,6 +108,22 @@ fn must_32_the_user_is_told_when_urgent_data_begins_or_its_end_moves_on() {
         tcp.acknowledges(tcp.neutral(ACK).acking(tcp.snd_nxt() + 1).urgent(5));
         assert_eq!(tcp.advice(), None);
     });
+}
+
+#[test]
+fn must_32_the_user_is_told_of_urgent_data_that_came_with_the_syn() {
+    // RFC 9293 §3.10.7.2, third, and §3.10.7.3, fourth: other controls are processed once the SYN is.
+    let with_syn = |state, control| {
+        in_state(state, |tcp| {
+            let (seq, crossed) = (tcp.irs(), tcp.syn().text(b"abc").urgent(4));
+            tcp.arrives(if control == ACK { crossed.acking(tcp.iss() + 1) } else { crossed });
+            tcp.arrives(tcp.in_order(ACK).at(seq + 1).text(b"abc"));
+            assert_eq!((tcp.advice(), tcp.receive()), (urgent(3), b"abc".to_vec()));
+        });
+    };
+    with_syn(State::Listen, Control::NONE);
+    with_syn(State::SynSent, Control::NONE);
+    with_syn(State::SynSent, ACK);
 }
 
 #[test]
