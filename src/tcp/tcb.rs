@@ -209,14 +209,18 @@ impl Tcb {
     pub(super) fn take_repeated_stamp(&mut self, segment: &Segment, now: Instant) {
         let (rcv_nxt, buff) = (self.rcv.rcv_nxt(), self.rcv.buff_bytes());
         let buff = u32::try_from(buff).unwrap_or(u32::MAX);
-        let is_text =
-            segment.control.ack() && !segment.control.syn() && !segment.control.rst() && segment.seg_len() > 0;
         let is_repeated = segment.seq.is_in_window(rcv_nxt - buff, buff) && segment.end().is_at_or_before(rcv_nxt);
-        let is_from_the_peer =
-            self.snd.is_ack_acceptable(segment.ack) && self.stamps.inspect(segment, now) == Stamp::Fine;
-        if is_text && is_repeated && is_from_the_peer {
+        if segment.seg_len() > 0 && is_repeated && self.may_be_the_peers(segment, now) {
             self.stamps.take(segment.options.timestamp, segment.seq, now);
         }
+    }
+
+    /// Whether all but the sequence number of a segment is as the peer would have it: no SYN, no RST, an acceptable acknowledgement
+    /// and no old timestamp.
+    pub(super) fn may_be_the_peers(&self, segment: &Segment, now: Instant) -> bool {
+        let control = segment.control;
+        let is_plain = control.ack() && !control.syn() && !control.rst();
+        is_plain && self.snd.is_ack_acceptable(segment.ack) && self.stamps.inspect(segment, now) == Stamp::Fine
     }
 
     /// What is due while our SYN is not acknowledged, or when something will be.

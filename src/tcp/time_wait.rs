@@ -23,10 +23,11 @@ impl State for TimeWait {
 }
 
 impl sealed::Hooks for TimeWait {
-    /// RFC 9293 §3.10.7.4, fifth and eighth: the peer's FIN again restarts the 2 MSL time-wait timeout.
+    /// RFC 9293 §3.10.7.4, fifth and eighth: the peer's FIN again restarts the 2 MSL time-wait timeout, unless an earlier check ends
+    /// with it: it has a RST, no acceptable ACK or an old timestamp.
     fn challenged(&mut self, tcb: &Tcb, segment: &Segment, now: Instant) {
         let is_again = segment.end() == tcb.rcv.rcv_nxt() || tcb.rcv.fit(segment) == Fit::Inside;
-        if segment.control.fin() && !segment.control.syn() && is_again {
+        if segment.control.fin() && is_again && tcb.may_be_the_peers(segment, now) {
             self.expires_at = now + tcb.config.two_msl;
         }
     }

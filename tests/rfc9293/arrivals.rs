@@ -527,6 +527,30 @@ fn time_wait_what_is_no_fin_does_not_restart_2msl() {
     });
 }
 
+#[test]
+fn time_wait_a_fin_that_does_not_pass_the_other_checks_does_not_restart_2msl() {
+    let check = |make: fn(&mut Driver) -> Segment| {
+        in_state(State::Closed, |closed| {
+            let mut tcp = Driver::numbered(Config::default(), closed.iss(), closed.irs());
+            tcp.stamp(1000);
+            tcp.bring_to(State::TimeWait);
+            tcp.wait(Duration::from_secs(59));
+            let segment = make(&mut tcp);
+            tcp.arrives(segment);
+            tcp.wait(Duration::from_secs(1));
+            assert_eq!(tcp.state(), State::Closed);
+        });
+    };
+    check(|tcp| tcp.neutral(FIN | RST).at(tcp.rcv_nxt() + 1));
+    check(|tcp| tcp.in_order(FIN | ACK).acking(tcp.snd_nxt() + 1));
+    check(|tcp| tcp.fin_again().acking(tcp.snd_nxt() + 1));
+    check(|tcp| Segment { control: FIN, ..tcp.fin_again() });
+    check(|tcp| {
+        tcp.stamp(999);
+        tcp.fin_again()
+    });
+}
+
 // Seventh: text.
 
 #[test]
