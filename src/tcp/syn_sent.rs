@@ -138,7 +138,8 @@ impl Tcp<SynSent> {
         // What our SYN announced, now that its RCV.NXT is known.
         self.tcb.rcv.acknowledge_syn();
         self.tcb.rcv.owe_ack();
-        // RFC 9293 §3.10.7.3: text is processed; a FIN cannot be validated yet (§3.10.7.4, eighth) and comes again.
+        // RFC 9293 §3.10.7.3: text is processed. Deviation: a FIN is not, since this transition leads to ESTABLISHED; no peer sends one
+        // here, and it would notice that it has to send it again.
         segment.seq = segment.text_seq();
         segment.control = segment.control.without(Control::SYN | Control::FIN);
         let judged = self.tcb.trimmed(segment);
