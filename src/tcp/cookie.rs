@@ -34,8 +34,8 @@ const SLOT_SECS: i64 = 64;
 /// So many slots after its own a cookie is good: it lives for one to two minutes, longer than a SYN,ACK is on its way.
 const LIFE_SLOTS: u32 = 1;
 
-/// The MSS that a cookie can tell, in ascending order: usual ones, and two for networks that are not.
-const MSS_TABLE: [u16; 8] = [64, 256, 536, 1024, 1220, 1400, 1440, 1460];
+/// The MSS that a cookie can tell, in ascending order: usual ones, one for networks that are not, and the least that we honour.
+const MSS_TABLE: [u16; 8] = [48, 256, 536, 1024, 1220, 1400, 1440, 1460];
 
 /// Where the slot begins.
 const SLOT_SHIFT: u32 = 24;
@@ -267,7 +267,9 @@ mod tests {
     #[test]
     fn cookie_tells_the_mss_rounded_down() {
         let now = Instant::from_secs(1000);
-        for (named, told) in [(None, 536), (Some(0), 536), (Some(1), 64), (Some(1399), 1220), (Some(9000), 1460)] {
+        for (named, told) in
+            [(None, 536), (Some(0), 536), (Some(1), 48), (Some(255), 48), (Some(1399), 1220), (Some(9000), 1460)]
+        {
             let iss = SECRET.baker(now).bake(LOCAL, REMOTE, &syn(named), None);
             let cookie = SECRET.read(LOCAL, REMOTE, &ack(iss), now).unwrap();
             assert_eq!((cookie.mss, cookie.iss, cookie.irs), (told, iss, IRS));

@@ -162,7 +162,8 @@ impl Tcp<SynReceived> {
 
     /// The RST for an acknowledgement that is not acceptable (RFC 9293 §3.10.7.4, fifth).
     pub fn refuse(&self, segment: &Segment) -> Rst {
-        refusal_of(segment)
+        let options = Options { timestamp: self.tcb.stamps.for_rst(), ..Options::default() };
+        Rst::mark(Segment { options, ..refusal_of(segment).into() })
     }
 
     /// What is due.
@@ -213,6 +214,7 @@ impl Tcp<SynReceived> {
 mod tests {
     use smoltcp::time::Duration;
 
+    use super::super::segment::Timestamp;
     use super::super::testing::{BASES, ENDS, Ends, Judge, Kind, NOW, REMOTE, WND, segment, text};
     use super::super::{Config, Due, Status};
     use super::*;
@@ -289,6 +291,17 @@ mod tests {
                 let rst = Segment::from(tcp.refuse(&segment));
                 assert_eq!((rst.seq, rst.control), (ends.iss + ack, Control::RST));
             }
+        }
+    }
+
+    #[test]
+    fn refusal_has_timestamps_where_both_syns_had_them() {
+        for stamp in [None, Some(Timestamp { tsval: 7, tsecr: 0 })] {
+            let options = Options { timestamp: stamp, ..Options::default() };
+            let syn = Syn::try_from(Segment { options, ..ENDS.syn().into() }).unwrap();
+            let (tcp, _syn_ack) = Ends::listen(Config::default()).recv_syn(REMOTE, syn, ENDS.iss, NOW);
+            let rst = Segment::from(tcp.refuse(&segment(ENDS.irs + 1, ENDS.iss, Control::ACK)));
+            assert_eq!(rst.options.timestamp.is_some(), stamp.is_some());
         }
     }
 
