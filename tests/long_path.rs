@@ -130,7 +130,7 @@ fn figures() {
     println!("part of 1 Gbit/s used by one flow with default buffers, 100 ms, by the queue in parts of the BDP");
     let rate = 125_000_000;
     for (name, congestion) in [("CUBIC", CongestionControl::Cubic), ("NewReno", CongestionControl::NewReno)] {
-        for parts in [4] {
+        for parts in [10, 4, 2, 1] {
             let config = Config { congestion, ..Config::default() };
             let link = link(rate, rate / 10 / parts);
             let mut line = format!("{name:>8} BDP/{parts:<3}");

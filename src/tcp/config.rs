@@ -83,6 +83,16 @@ pub enum Sack {
     Off,
 }
 
+/// Whether new segments are spread over the round trip, where that is long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pacing {
+    /// They are.
+    #[default]
+    On,
+    /// They go as fast as the windows open.
+    Off,
+}
+
 /// The parameters of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -99,6 +109,8 @@ pub struct Config {
     pub nagle: Nagle,
     /// The congestion control algorithm (RFC 9293 §3.8.2, MAY-18).
     pub congestion: CongestionControl,
+    /// Pacing.
+    pub pacing: Pacing,
     /// Timestamps, and with them PAWS (RFC 7323 §3, §5).
     pub timestamps: Timestamps,
     /// What the offsets of the timestamp clocks are hashed with (RFC 7323 §7.1); it may be the one of the ISNs. Who knows it can tell
@@ -150,6 +162,7 @@ impl Default for Config {
             snd_buff_max_bytes: MAX_BUFF_BYTES,
             nagle: Nagle::On,
             congestion: CongestionControl::Cubic,
+            pacing: Pacing::On,
             timestamps: Timestamps::On,
             timestamp_secret: IsnSecret([0; 16]),
             sack: Sack::On,

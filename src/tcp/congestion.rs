@@ -7,6 +7,9 @@ use smoltcp::time::{Duration, Instant};
 
 use super::config::CongestionControl;
 use super::cubic::{Cubic, Growth};
+use super::hystart::{Advice, HyStart};
+use super::pacing::SHORTEST_PATH;
+use super::seq::SeqNum;
 
 /// No path needs more, and sums of it cannot overflow.
 const MAX_CWND: u32 = 1 << 30;
@@ -51,13 +54,18 @@ impl Avoidance {
     }
 }
 
-/// How many segments an acknowledgement may count for in slow start: L (RFC 3465 §2.2, §2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stride {
-    /// One: after a timeout an acknowledgement may cover what was never retransmitted.
-    One,
-    /// Two: the receiver acknowledges every second segment.
-    Two,
+/// Segments that an acknowledgement may count for in slow start, where they are not paced: L (RFC 9406 §4.3).
+const L: u32 = 8;
+
+/// Which slow start it is, if any.
+#[derive(Clone, Debug)]
+enum SlowStart {
+    /// The first one, with no SSTHRESH to go by: HyStart++ ends it.
+    Initial(HyStart),
+    /// One after a timeout: L is 1, for an acknowledgement may cover what was never retransmitted (RFC 3465 §2.3).
+    AfterTimeout,
+    /// Any other.
+    Later,
 }
 
 /// CWND and what it depends on, all in octets.
@@ -71,8 +79,8 @@ pub(super) struct Congestion {
     cwnd: u32,
     /// SSTHRESH.
     ssthresh: u32,
-    /// L.
-    stride: Stride,
+    /// Which slow start it is.
+    slow_start: SlowStart,
     /// The algorithm.
     avoidance: Avoidance,
 }
@@ -87,7 +95,14 @@ impl Congestion {
             Handshake::Retransmitted => smss,
         };
         let avoidance = Avoidance::new(control);
-        Self { smss, initial, cwnd: initial, ssthresh: MAX_CWND, stride: Stride::Two, avoidance }
+        Self {
+            smss,
+            initial,
+            cwnd: initial,
+            ssthresh: MAX_CWND,
+            slow_start: SlowStart::Initial(HyStart::new()),
+            avoidance,
+        }
     }
 
     /// CWND.
@@ -125,19 +140,14 @@ impl Congestion {
 
     /// New text was acknowledged outside of fast recovery; `flight` was outstanding before.
     pub(super) fn acknowledged(&mut self, acked: u32, flight: u32, now: Instant, rtt: Duration) {
-        if self.cwnd < self.ssthresh {
+        if self.is_slow_start() {
             // A window that was not used has not been probed: it does not grow (RFC 7661 §1).
             if self.is_used(flight) {
-                let stride = match self.stride {
-                    Stride::One => self.smss,
-                    Stride::Two => 2 * self.smss,
-                };
-                // RFC 3465 §2.2: min(N, L * SMSS).
-                self.grow(acked.min(stride));
+                self.grow_in_slow_start(acked, rtt);
             }
             return;
         }
-        self.stride = Stride::Two;
+        self.slow_start = SlowStart::Later;
         let is_used = self.is_used(flight);
         let (cwnd, smss) = (self.cwnd, self.smss);
         match &mut self.avoidance {
@@ -158,6 +168,48 @@ impl Congestion {
         }
     }
 
+    /// RFC 5681 §3.1: CWND < SSTHRESH.
+    const fn is_slow_start(&self) -> bool {
+        self.cwnd < self.ssthresh
+    }
+
+    /// RFC 3465 §2.2, RFC 9406 §4.2: CWND grows by min(N, L * SMSS).
+    fn grow_in_slow_start(&mut self, acked: u32, rtt: Duration) {
+        let octets = match &self.slow_start {
+            SlowStart::AfterTimeout => acked.min(self.smss),
+            // RFC 9406 §4.3: L is infinity where segments are paced.
+            SlowStart::Initial(_) | SlowStart::Later if rtt >= SHORTEST_PATH => acked,
+            SlowStart::Initial(_) | SlowStart::Later => acked.min(L * self.smss),
+        };
+        let divisor = match &self.slow_start {
+            SlowStart::Initial(hystart) => hystart.divisor(),
+            SlowStart::AfterTimeout | SlowStart::Later => 1,
+        };
+        self.grow(octets / divisor);
+    }
+
+    /// An acknowledgement up to `seg_ack` measured this round trip.
+    pub(super) fn measured(&mut self, rtt: Duration, seg_ack: SeqNum, snd_nxt: SeqNum) {
+        let is_slow_start = self.is_slow_start();
+        if let SlowStart::Initial(hystart) = &mut self.slow_start
+            && is_slow_start
+            && hystart.measured(rtt, seg_ack, snd_nxt) == Advice::Stop
+        {
+            self.ssthresh = self.cwnd;
+        }
+    }
+
+    /// How many hundredths of CWND may go in a round trip, as in Linux: twice the window in slow start, which is what that is, and a
+    /// fifth more afterwards, so that pacing is not what limits the sender.
+    pub(super) const fn pacing_percent(&self) -> u32 {
+        if self.is_slow_start() { 200 } else { 120 }
+    }
+
+    /// IW.
+    pub(super) const fn initial(&self) -> u32 {
+        self.initial
+    }
+
     /// Whether CWND is what limits the sender, half of it having been outstanding.
     fn is_used(&self, flight: u32) -> bool {
         self.cwnd < flight.saturating_mul(2)
@@ -173,6 +225,7 @@ impl Congestion {
             Avoidance::Cubic(cubic) => cubic.reduce(self.cwnd, flight),
         };
         self.ssthresh = self.at_least_two_segments(reduced);
+        self.slow_start = SlowStart::Later;
         self.cwnd = self.ssthresh + 3 * self.smss;
     }
 
@@ -225,7 +278,7 @@ impl Congestion {
             };
             self.ssthresh = self.at_least_two_segments(reduced);
         }
-        self.stride = Stride::One;
+        self.slow_start = SlowStart::AfterTimeout;
         self.cwnd = self.smss;
     }
 
@@ -263,14 +316,43 @@ mod tests {
     }
 
     #[test]
-    fn slow_start_grows_by_what_is_acknowledged_but_at_most_two_segments() {
+    fn slow_start_grows_by_what_is_acknowledged_but_at_most_eight_segments_unless_paced() {
         let mut cong = fresh();
-        acknowledged(&mut cong, 400, 10_000);
-        assert_eq!(cong.cwnd(), 10_400);
-        acknowledged(&mut cong, 2000, 10_000);
-        assert_eq!(cong.cwnd(), 12_400);
-        acknowledged(&mut cong, 2001, 10_000);
-        assert_eq!(cong.cwnd(), 14_400);
+        let mut acknowledged = |acked, micros| {
+            cong.acknowledged(acked, 100_000, Instant::from_secs(1), Duration::from_micros(micros));
+            cong.cwnd()
+        };
+        assert_eq!(acknowledged(400, 9999), 10_400);
+        assert_eq!(acknowledged(8000, 9999), 18_400);
+        assert_eq!(acknowledged(8001, 9999), 26_400);
+        assert_eq!(acknowledged(8001, 10_000), 34_401);
+    }
+
+    #[test]
+    fn slow_start_becomes_conservative_and_ends_when_round_trips_lengthen() {
+        let mut cong = fresh();
+        let round = |cong: &mut Congestion, number: u32, millis| {
+            let end = SeqNum::new(1000 * number);
+            for ack in (0..8).rev() {
+                let snd_nxt = if ack == 0 { end + 1000 } else { end };
+                cong.measured(Duration::from_millis(millis), end - ack, snd_nxt);
+            }
+        };
+        round(&mut cong, 1, 100);
+        round(&mut cong, 2, 150);
+        acknowledged(&mut cong, 4000, 10_000);
+        assert_eq!(cong.cwnd(), 11_000);
+        for number in 3..=6 {
+            assert_eq!(cong.ssthresh(), MAX_CWND);
+            round(&mut cong, number, 150);
+        }
+        assert_eq!(cong.ssthresh(), 11_000);
+        // Only the first slow start is ended like that.
+        cong.timed_out(100_000, Timeouts::First);
+        for number in 7..100 {
+            round(&mut cong, number, u64::from(number) * 100);
+        }
+        assert_eq!(cong.ssthresh(), 50_000);
     }
 
     #[test]
@@ -283,7 +365,7 @@ mod tests {
         }
         // Congestion avoidance ends that.
         acknowledged(&mut cong, 1000, 20_000);
-        assert_eq!(cong.stride, Stride::Two);
+        assert!(matches!(cong.slow_start, SlowStart::Later));
     }
 
     #[test]

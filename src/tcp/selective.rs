@@ -11,7 +11,7 @@ use super::rack::{Judgement, Rack, Recovering};
 use super::rtt::Rtt;
 use super::sack::{Block, Blocks, Record, Scoreboard, Sending};
 use super::seq::SeqNum;
-use super::timers::earlier;
+use super::timers::{earlier, elapsed};
 use super::tlp::{self, Content, Heard, Outcome, TailProbe};
 
 /// What is being recovered, until `recover` is acknowledged: RecoveryPoint (RFC 6675 §2), SND.NXT when it began.
@@ -92,6 +92,8 @@ struct Delivered {
     octets: u32,
     /// When the oldest segment was sent, of those that were sent once.
     oldest: Option<Instant>,
+    /// The same of the newest.
+    newest: Option<Instant>,
     /// Whether one of them was sent before the last timeout.
     original: bool,
     /// Whether one of them was sent after it.
@@ -106,6 +108,7 @@ impl Delivered {
         self.new |= !was_before;
         if record.sending == Sending::First {
             self.oldest = earlier(self.oldest, Some(record.sent_at));
+            self.newest = self.newest.max(Some(record.sent_at));
             self.original |= was_before;
         }
     }
@@ -305,6 +308,9 @@ impl Selective {
         let delivered = self.take(seg_ack, blocks, now);
         if let Some(oldest) = delivered.oldest {
             rtt.sample(oldest, now);
+        }
+        if let Some(newest) = delivered.newest {
+            congestion.measured(elapsed(now, newest), seg_ack, snd_nxt);
         }
         self.rack.advanced(seg_ack);
         if duplicate.is_some() {

@@ -7,6 +7,7 @@ use smoltcp::time::{Duration, Instant};
 
 use super::config::{Config, CongestionControl, Nagle, Sack};
 use super::congestion::{Congestion, Handshake, Timeouts};
+use super::pacing::{Pacer, Rate};
 use super::receive::Trim;
 use super::recovery::{Duplicate, Progress, Recovery};
 use super::rtt::Rtt;
@@ -143,6 +144,8 @@ pub(super) struct Sender {
     control: CongestionControl,
     /// The congestion window.
     congestion: Congestion,
+    /// Pacing.
+    pacer: Pacer,
     /// What is sent again.
     loss: Loss,
     /// Whether the peer acknowledges selectively.
@@ -207,6 +210,7 @@ impl Sender {
             rtt,
             control: config.congestion,
             congestion: Congestion::new(config.congestion, mss, Handshake::AtOnce),
+            pacer: Pacer::new(config.pacing),
             loss: Loss::NewReno(Recovery::new(iss)),
             sack: Sack::Off,
             handshake: Handshake::AtOnce,
@@ -539,7 +543,8 @@ impl Sender {
             // One that has expired and made nothing due waits for the window, and for the retransmission timer.
             Loss::Selective(selective) => selective.deadline().filter(|at| *at > now),
         };
-        earlier(early, earlier(self.timer.deadline(), self.gives_up_at()))
+        let paced = self.paced_until(now).filter(|_| self.unpaced(now).is_some());
+        earlier(earlier(early, paced), earlier(self.timer.deadline(), self.gives_up_at()))
     }
 
     /// What RACK-TLP sends because a timer of its own expired (RFC 8985 §6.2, §7.3).
@@ -594,8 +599,18 @@ impl Sender {
         }
     }
 
-    /// New text or the FIN, if window, congestion window, silly window avoidance and Nagle let it go.
+    /// New text or the FIN, if pacing lets it go as well.
     fn fresh(&self, now: Instant) -> Option<Outgoing> {
+        if self.paced_until(now).is_some() { None } else { self.unpaced(now) }
+    }
+
+    /// Until when pacing holds new segments back: only once more than the initial window is outstanding.
+    fn paced_until(&self, now: Instant) -> Option<Instant> {
+        self.pacer.closed_until(now).filter(|_| self.flight() >= self.congestion.initial())
+    }
+
+    /// New text or the FIN, if window, congestion window, silly window avoidance and Nagle let it go.
+    fn unpaced(&self, now: Instant) -> Option<Outgoing> {
         if self.is_all_sent() {
             return None;
         }
@@ -752,6 +767,15 @@ impl Sender {
         }
         self.snd_nxt = self.snd_nxt.later_of(outgoing.end());
         self.sent_at = now;
+        self.pace(outgoing.text_len, now);
+    }
+
+    /// So many octets were sent for the first time: the next ones may have to wait.
+    fn pace(&mut self, octets: u32, now: Instant) {
+        if let Some(srtt) = self.rtt.measured_srtt() {
+            let (cwnd, percent) = (self.congestion.cwnd(), self.congestion.pacing_percent());
+            self.pacer.sent(octets, Rate { cwnd, srtt, percent }, now);
+        }
     }
 
     /// The FIN with all the text before it counted as sent: should some of it be missing, it is outstanding from now on.
@@ -987,6 +1011,7 @@ impl Sender {
 
 #[cfg(test)]
 mod tests {
+    use super::super::config::Pacing;
     use super::super::segment::{Control, Options};
     use super::*;
 
@@ -1068,7 +1093,13 @@ mod tests {
             let mut bench = bench_with(iss, 65_535, &Config::default());
             let expected: Vec<_> = (0..10).map(|index| (index * MSS, MSS)).collect();
             assert_eq!(bench.send(20_000), expected);
-            assert_eq!(bench.ack(2000, 65_535).len(), 4);
+            // Of the four that the window lets go, two are spread over the round trip.
+            assert_eq!(bench.ack(2000, 65_535).len(), 2);
+            for at in [12_000, 13_000] {
+                let (millis, sent) = bench.wait();
+                assert!((1..100).contains(&millis), "{millis}");
+                assert_eq!(sent, [(at, 1000)]);
+            }
         }
     }
 
@@ -1311,7 +1342,7 @@ mod tests {
 
     /// With windows that can be told by heart.
     fn reno() -> Config {
-        Config { congestion: CongestionControl::NewReno, ..Config::default() }
+        Config { congestion: CongestionControl::NewReno, pacing: Pacing::Off, ..Config::default() }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use session_tcp::tcp::seq::SeqNum;
-use session_tcp::tcp::{Config, CongestionControl, Nagle, Sack, Timestamps, UserTimeout};
+use session_tcp::tcp::{Config, CongestionControl, Nagle, Pacing, Sack, Timestamps, UserTimeout};
 use smoltcp::time::{Duration, Instant};
 
 use crate::host::{Closing, Host, User};
@@ -78,6 +78,9 @@ fn config(random: &mut Random) -> Config {
     }
     if random.per_mille(200) {
         config.timestamps = Timestamps::Off;
+    }
+    if random.per_mille(200) {
+        config.pacing = Pacing::Off;
     }
     config
 }
