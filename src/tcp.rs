@@ -34,6 +34,7 @@ mod pacing;
 mod path_mtu;
 mod prr;
 mod rack;
+mod reassembly;
 mod receive;
 mod recovery;
 mod report;

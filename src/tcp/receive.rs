@@ -2,11 +2,12 @@
 
 use core::fmt;
 
-use smoltcp::storage::{Assembler, RingBuffer};
+use smoltcp::storage::RingBuffer;
 use smoltcp::time::{Duration, Instant};
 
 use super::config::Sack;
 use super::delayed_ack::DelayedAck;
+use super::reassembly::Reassembly;
 use super::report::Report;
 use super::sack::{Block, Blocks};
 use super::segment::{Control, Segment};
@@ -52,8 +53,8 @@ pub(super) struct Receiver {
     ring: Option<RingBuffer<'static, u8>>,
     /// Shift count, and the octets of `ring`.
     scale: Scale,
-    /// Which octets from RCV.NXT on are there; at most 32 ranges, text for a further one is dropped and comes again.
-    assembler: Assembler,
+    /// Which octets from RCV.NXT on are there.
+    reassembly: Reassembly,
     /// What is told of them, if the peer permits it (RFC 2018).
     report: Option<Report>,
     /// Whether and where it ends.
@@ -87,7 +88,7 @@ impl fmt::Debug for Receiver {
             .field("rcv_nxt", &self.rcv_nxt)
             .field("announced", &self.announced)
             .field("readable", &self.readable())
-            .field("ranges", &self.assembler.iter_data().collect::<Vec<_>>())
+            .field("ranges", &self.reassembly.ranges().collect::<Vec<_>>())
             .field("stream", &self.stream)
             .field("owed", &self.owed)
             .finish_non_exhaustive()
@@ -106,7 +107,7 @@ impl Receiver {
             announced: Announced::new(rcv_nxt, buff_bytes, scale, mss),
             ring: None,
             scale,
-            assembler: Assembler::new(),
+            reassembly: Reassembly::default(),
             report: (sack == Sack::On).then(Report::default),
             stream: PeerStream::Open,
             rcv_up: RcvUp::default(),
@@ -225,7 +226,8 @@ impl Receiver {
         if first.0 == 0 {
             complete = first.1;
         }
-        for (left, right) in self.assembler.iter_data() {
+        for Block { left, right } in self.reassembly.ranges() {
+            let (left, right) = (offset(left, self.rcv_nxt), offset(right, self.rcv_nxt));
             // The segment may lie before this range, or close the gap after it.
             if left <= complete {
                 complete = complete.max(right);
@@ -249,11 +251,11 @@ impl Receiver {
         if segment.payload.is_empty() && !segment.control.fin() {
             return;
         }
-        let had_gaps = !self.assembler.is_empty();
+        let had_gaps = !self.reassembly.is_empty();
         let in_order = segment.seq == self.rcv_nxt;
         if in_order && segment.control.fin() {
             // What lay behind the FIN was none of the stream.
-            self.assembler.clear();
+            self.reassembly.clear();
             self.store(segment.seq, &segment.payload);
             self.finish();
             return;
@@ -272,9 +274,9 @@ impl Receiver {
     /// Remembers a FIN before which text is missing.
     fn take_fin(&mut self, segment: &Segment) {
         let fin = segment.end() - 1;
-        let behind = self.assembler.iter_data().last().map_or(0, |(_, right)| right);
         // A FIN before text that is already here contradicts the peer's own word; it is not believed before its turn.
-        if segment.control.fin() && self.stream == PeerStream::Open && offset(fin, self.rcv_nxt) >= behind {
+        let is_behind = self.reassembly.end().is_none_or(|end| end.is_at_or_before(fin));
+        if segment.control.fin() && self.stream == PeerStream::Open && is_behind {
             self.stream = PeerStream::EndsAt(fin);
         }
     }
@@ -285,35 +287,28 @@ impl Receiver {
             return;
         }
         let at = offset(seq, self.rcv_nxt);
-        self.note_duplicate(self.held_already(seq, text.len()));
-        let Ok(complete) = self.assembler.add_then_remove_front(at, text.len()) else {
+        let block = Block { left: seq, right: seq + u32::try_from(text.len()).unwrap_or(0) };
+        self.note_duplicate(self.reassembly.first_part_of(block));
+        let storage_bytes = self.scale.storage_bytes;
+        let Ok(rcv_nxt) = self.reassembly.take(block, self.rcv_nxt, storage_bytes) else {
             return;
         };
-        let storage_bytes = self.scale.storage_bytes;
         let ring = self.ring.get_or_insert_with(|| RingBuffer::new(vec![0; storage_bytes]));
         let written = ring.write_unallocated(at, text);
         assert!(written == text.len(), "trimmed text fits: {written} of {} octets did", text.len());
-        ring.enqueue_unallocated(complete);
-        self.rcv_nxt = self.rcv_nxt + u32::try_from(complete).unwrap_or(0);
+        ring.enqueue_unallocated(offset(rcv_nxt, self.rcv_nxt));
+        self.rcv_nxt = rcv_nxt;
         self.oldest = self.oldest.later_of(self.rcv_nxt - LARGEST_WINDOW);
         if let (Some(report), 1..) = (&mut self.report, at) {
-            report.arrived(seq, &held(&self.assembler, self.rcv_nxt));
+            report.arrived(seq, &self.reassembly);
         }
-    }
-
-    /// The first part of this text that is kept already, out of order.
-    fn held_already(&self, seq: SeqNum, len: usize) -> Option<Block> {
-        let end = seq + u32::try_from(len).unwrap_or(0);
-        held(&self.assembler, self.rcv_nxt)
-            .into_iter()
-            .map(|block| Block { left: block.left.later_of(seq), right: block.right.earlier_of(end) })
-            .find(|block| !block.is_empty())
     }
 
     /// Takes text that came with the SYN and has to wait for the handshake (RFC 9293 §3.10.7.2): RCV.NXT stays.
     pub(super) fn hold_early_text(&mut self, text: &[u8]) {
         let text = text.get(..self.scale.storage_bytes).unwrap_or(text);
-        if text.is_empty() || self.assembler.add(0, text.len()).is_err() {
+        let block = Block { left: self.rcv_nxt, right: self.rcv_nxt + u32::try_from(text.len()).unwrap_or(0) };
+        if text.is_empty() || self.reassembly.keep(block, self.scale.storage_bytes).is_err() {
             return;
         }
         let mut ring = RingBuffer::new(vec![0; self.scale.storage_bytes]);
@@ -324,10 +319,10 @@ impl Receiver {
 
     /// Hands over the text that had to wait for the handshake.
     pub(super) fn release_early_text(&mut self) {
-        let complete = self.assembler.remove_front();
-        if let (Some(ring), 1..) = (&mut self.ring, complete) {
-            ring.enqueue_unallocated(complete);
-            self.rcv_nxt = self.rcv_nxt + u32::try_from(complete).unwrap_or(0);
+        let rcv_nxt = self.reassembly.advance(self.rcv_nxt);
+        if let (Some(ring), 1..) = (&mut self.ring, offset(rcv_nxt, self.rcv_nxt)) {
+            ring.enqueue_unallocated(offset(rcv_nxt, self.rcv_nxt));
+            self.rcv_nxt = rcv_nxt;
             self.owed.at_once();
         }
     }
@@ -343,7 +338,7 @@ impl Receiver {
     fn finish(&mut self) {
         self.rcv_nxt = self.rcv_nxt + 1;
         self.stream = PeerStream::Finished;
-        self.assembler.clear();
+        self.reassembly.clear();
         self.owed.at_once();
     }
 
@@ -360,7 +355,7 @@ impl Receiver {
             text.extend_from_slice(part);
         }
         ring.dequeue_allocated(len);
-        if ring.is_empty() && self.assembler.is_empty() {
+        if ring.is_empty() && self.reassembly.is_empty() {
             // Begin at the front again: a connection with little text touches little memory.
             ring.clear();
         }
@@ -429,8 +424,8 @@ impl Receiver {
             let moved = ring.enqueue_slice(text);
             assert!(moved == text.len(), "a larger ring takes the text of a smaller one: {moved} of {}", text.len());
         }
-        for (left, right) in self.assembler.iter_data() {
-            let mut at = left;
+        for Block { left, right } in self.reassembly.ranges() {
+            let (mut at, right) = (offset(left, self.rcv_nxt), offset(right, self.rcv_nxt));
             while at < right {
                 // One piece, or two around the end of the old ring, whose front is where the text that was taken out ended.
                 let text = old.get_unallocated(at, right - at);
@@ -445,7 +440,7 @@ impl Receiver {
     /// Gives the storage back: nobody reads any more.
     pub(super) fn release(&mut self) {
         self.ring = None;
-        self.assembler.clear();
+        self.reassembly.clear();
     }
 
     /// Octets that wait for the user, as the window counts them.
@@ -470,7 +465,7 @@ impl Receiver {
 
     /// The SACK blocks of the next segment.
     pub(super) fn report(&self) -> Blocks {
-        self.report.as_ref().map_or_else(Blocks::default, |report| report.blocks(&held(&self.assembler, self.rcv_nxt)))
+        self.report.as_ref().map_or_else(Blocks::default, |report| report.blocks(&self.reassembly, self.rcv_nxt))
     }
 
     /// SEG.ACK and SEG.WND of a segment that is being sent: every ACK owed is paid by it, and what there is to report is reported.
@@ -488,14 +483,6 @@ impl Receiver {
         self.owed.paid();
         (self.rcv_nxt, self.announced.announce_unscaled(self.rcv_nxt))
     }
-}
-
-/// What is kept out of order.
-fn held(assembler: &Assembler, rcv_nxt: SeqNum) -> Vec<Block> {
-    let at = |offset| rcv_nxt + u32::try_from(offset).unwrap_or(0);
-    // Text right at RCV.NXT is in order and only waits for the handshake.
-    let ranges = assembler.iter_data().filter(|(left, _)| *left > 0);
-    ranges.map(|(left, right)| Block { left: at(left), right: at(right) }).collect()
 }
 
 /// How far `seq` lies past `rcv_nxt`, as an index.
@@ -612,6 +599,20 @@ mod tests {
             rcv.arrives(segment(irs, offset * 2, b"xy", Control::NONE));
         }
         assert_eq!(rcv.deliver(1000), b"xy".repeat(100));
+    }
+
+    #[test]
+    fn hundreds_of_gaps_are_kept_apart_in_a_large_buffer() {
+        for irs in BASES {
+            let mut rcv = receiver(irs, 1 << 20);
+            for offset in 0..1000 {
+                rcv.arrives(segment(irs, offset * 2 + 1, b"y", Control::NONE));
+            }
+            for offset in 0..1000 {
+                rcv.arrives(segment(irs, offset * 2, b"x", Control::NONE));
+            }
+            assert_eq!(rcv.deliver(10_000), b"xy".repeat(1000));
+        }
     }
 
     #[test]
