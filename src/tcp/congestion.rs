@@ -8,7 +8,7 @@ use smoltcp::time::{Duration, Instant};
 use super::config::CongestionControl;
 use super::cubic::{Cubic, Growth};
 use super::hystart::{Advice, HyStart};
-use super::pacing::SHORTEST_PATH;
+use super::pacing::Release;
 use super::seq::SeqNum;
 
 /// No path needs more, and sums of it cannot overflow.
@@ -54,8 +54,10 @@ impl Avoidance {
     }
 }
 
-/// Segments that an acknowledgement may count for in slow start, where they are not paced: L (RFC 9406 §4.3).
+/// Segments that an acknowledgement may count for in the first slow start, where they are not paced: L (RFC 9406 §4.3).
 const L: u32 = 8;
+/// The same for later ones: L (RFC 3465 §2.3).
+const LATER_L: u32 = 2;
 
 /// Which slow start it is, if any.
 #[derive(Clone, Debug)]
@@ -139,11 +141,11 @@ impl Congestion {
     }
 
     /// New text was acknowledged outside of fast recovery; `flight` was outstanding before.
-    pub(super) fn acknowledged(&mut self, acked: u32, flight: u32, now: Instant, rtt: Duration) {
+    pub(super) fn acknowledged(&mut self, acked: u32, flight: u32, now: Instant, rtt: Duration, release: Release) {
         if self.is_slow_start() {
             // A window that was not used has not been probed: it does not grow (RFC 7661 §1).
             if self.is_used(flight) {
-                self.grow_in_slow_start(acked, rtt);
+                self.grow_in_slow_start(acked, release);
             }
             return;
         }
@@ -173,13 +175,19 @@ impl Congestion {
         self.cwnd < self.ssthresh
     }
 
-    /// RFC 3465 §2.2, RFC 9406 §4.2: CWND grows by min(N, L * SMSS).
-    fn grow_in_slow_start(&mut self, acked: u32, rtt: Duration) {
-        let octets = match &self.slow_start {
-            SlowStart::AfterTimeout => acked.min(self.smss),
-            // RFC 9406 §4.3: L is infinity where segments are paced.
-            SlowStart::Initial(_) | SlowStart::Later if rtt >= SHORTEST_PATH => acked,
-            SlowStart::Initial(_) | SlowStart::Later => acked.min(L * self.smss),
+    /// RFC 3465 §2.2, RFC 9406 §4.2: CWND grows by min(N, L * SMSS); L is infinity where segments are paced (RFC 9406 §4.3).
+    ///
+    /// One acknowledgement may then count for a whole flight, which in a later slow start must not carry CWND further past SSTHRESH
+    /// than `LATER_L` does.
+    fn grow_in_slow_start(&mut self, acked: u32, release: Release) {
+        let octets = match (&self.slow_start, release) {
+            (SlowStart::AfterTimeout, _) => acked.min(self.smss),
+            (SlowStart::Initial(_), Release::Paced) => acked,
+            (SlowStart::Initial(_), Release::AtOnce) => acked.min(L * self.smss),
+            (SlowStart::Later, Release::Paced) => {
+                acked.min((LATER_L * self.smss).max(self.ssthresh.saturating_sub(self.cwnd)))
+            }
+            (SlowStart::Later, Release::AtOnce) => acked.min(LATER_L * self.smss),
         };
         let divisor = match &self.slow_start {
             SlowStart::Initial(hystart) => hystart.divisor(),
@@ -199,10 +207,14 @@ impl Congestion {
         }
     }
 
-    /// How many hundredths of CWND may go in a round trip, as in Linux: twice the window in slow start, which is what that is, and a
-    /// fifth more afterwards, so that pacing is not what limits the sender.
+    /// How many hundredths of CWND may go in a round trip, so that pacing is not what limits the sender.
+    ///
+    /// A window that doubles in each round trip, as in slow start, is sent evenly at ln 4 = 1.386 windows a round trip: it grows while it
+    /// is sent. Faster (Linux takes 2) only presses the flight together and overflows the queue earlier. Else it is a fifth more than
+    /// the window, as in Linux; as there, from half of SSTHRESH on, for slow start must not end above the rate that SSTHRESH stands
+    /// for.
     pub(super) const fn pacing_percent(&self) -> u32 {
-        if self.is_slow_start() { 200 } else { 120 }
+        if self.cwnd < self.ssthresh / 2 { 140 } else { 120 }
     }
 
     /// IW.
@@ -261,9 +273,16 @@ impl Congestion {
         self.cwnd = self.cwnd.max(self.smss);
     }
 
-    /// RFC 6582 §3.2 (3), option 1: a full acknowledgement ends recovery, without a burst.
-    pub(super) fn leave_recovery(&mut self, flight: u32) {
-        self.cwnd = self.ssthresh.min(flight.max(self.smss) + self.smss);
+    /// A full acknowledgement ends recovery (RFC 6582 §3.2 (3)): without a burst (option 1), or with CWND <- SSTHRESH (option 2) where
+    /// pacing prevents the burst and slow start would make one itself, as more than IW is missing.
+    ///
+    /// That much is missing when the peer's window or a loss of hundreds of segments kept the path from being filled during recovery.
+    pub(super) fn leave_recovery(&mut self, flight: u32, release: Release) {
+        let no_burst = self.ssthresh.min(flight.max(self.smss) + self.smss);
+        self.cwnd = match release {
+            Release::Paced if self.ssthresh.saturating_sub(no_burst) > self.initial => self.ssthresh,
+            Release::Paced | Release::AtOnce => no_burst,
+        };
     }
 
     /// RFC 5681 §3.1 (4): the retransmission timer expired.
@@ -303,7 +322,7 @@ mod tests {
 
     /// Acknowledges so much of what was outstanding.
     fn acknowledged(cong: &mut Congestion, acked: u32, flight: u32) {
-        cong.acknowledged(acked, flight, Instant::from_secs(1), Duration::from_millis(100));
+        cong.acknowledged(acked, flight, Instant::from_secs(1), Duration::from_millis(100), Release::Paced);
     }
 
     #[test]
@@ -318,14 +337,62 @@ mod tests {
     #[test]
     fn slow_start_grows_by_what_is_acknowledged_but_at_most_eight_segments_unless_paced() {
         let mut cong = fresh();
-        let mut acknowledged = |acked, micros| {
-            cong.acknowledged(acked, 100_000, Instant::from_secs(1), Duration::from_micros(micros));
+        let mut acknowledged = |acked, release| {
+            cong.acknowledged(acked, 100_000, Instant::from_secs(1), Duration::from_millis(100), release);
             cong.cwnd()
         };
-        assert_eq!(acknowledged(400, 9999), 10_400);
-        assert_eq!(acknowledged(8000, 9999), 18_400);
-        assert_eq!(acknowledged(8001, 9999), 26_400);
-        assert_eq!(acknowledged(8001, 10_000), 34_401);
+        assert_eq!(acknowledged(400, Release::AtOnce), 10_400);
+        assert_eq!(acknowledged(8000, Release::AtOnce), 18_400);
+        assert_eq!(acknowledged(8001, Release::AtOnce), 26_400);
+        assert_eq!(acknowledged(8001, Release::Paced), 34_401);
+    }
+
+    #[test]
+    fn later_slow_start_goes_to_ssthresh_in_one_step_if_paced_but_past_it_by_two_segments_at_most() {
+        let after = |cwnd, acked, release| {
+            let mut cong = fresh();
+            cong.enter_recovery(100_000);
+            cong.cwnd = cwnd;
+            cong.acknowledged(acked, 100_000, Instant::from_secs(1), Duration::from_millis(100), release);
+            assert_eq!(cong.ssthresh(), 50_000);
+            cong.cwnd()
+        };
+        assert_eq!(after(20_000, 29_999, Release::Paced), 49_999);
+        assert_eq!(after(20_000, 90_000, Release::Paced), 50_000);
+        assert_eq!(after(48_000, 90_000, Release::Paced), 50_000);
+        assert_eq!(after(48_001, 90_000, Release::Paced), 50_001);
+        assert_eq!(after(49_999, 90_000, Release::Paced), 51_999);
+        assert_eq!(after(49_999, 1999, Release::Paced), 51_998);
+        assert_eq!(after(20_000, 2000, Release::AtOnce), 22_000);
+        assert_eq!(after(20_000, 2001, Release::AtOnce), 22_000);
+    }
+
+    #[test]
+    fn recovery_ends_at_ssthresh_if_paced_and_more_than_the_initial_window_is_missing() {
+        let after = |flight, release| {
+            let mut cong = fresh();
+            cong.enter_recovery(100_000);
+            cong.leave_recovery(flight, release);
+            cong.cwnd()
+        };
+        assert_eq!(after(39_000, Release::Paced), 40_000);
+        assert_eq!(after(38_999, Release::Paced), 50_000);
+        assert_eq!(after(38_999, Release::AtOnce), 39_999);
+        assert_eq!(after(0, Release::Paced), 50_000);
+        assert_eq!(after(0, Release::AtOnce), 2000);
+        assert_eq!(after(60_000, Release::Paced), 50_000);
+    }
+
+    #[test]
+    fn pacing_leaves_room_for_the_growth_that_is_wanted() {
+        let mut cong = fresh();
+        assert_eq!(cong.pacing_percent(), 140);
+        cong.ssthresh = 20_002;
+        assert_eq!(cong.pacing_percent(), 140);
+        cong.ssthresh = 20_001;
+        assert_eq!(cong.pacing_percent(), 120);
+        cong.ssthresh = 5000;
+        assert_eq!(cong.pacing_percent(), 120);
     }
 
     #[test]
@@ -374,13 +441,13 @@ mod tests {
         cong.cwnd = 100_000;
         cong.enter_recovery(100_000);
         assert_eq!((cong.ssthresh(), cong.cwnd()), (70_000, 73_000));
-        cong.leave_recovery(70_000);
+        cong.leave_recovery(70_000, Release::Paced);
         assert_eq!(cong.cwnd(), 70_000);
         // K is 4.217 s: at that time the window is what it was.
         let mut millis = 0;
         while millis <= 4200 {
             let now = Instant::from_millis(millis);
-            cong.acknowledged(cong.cwnd(), cong.cwnd(), now, Duration::from_millis(100));
+            cong.acknowledged(cong.cwnd(), cong.cwnd(), now, Duration::from_millis(100), Release::Paced);
             millis += 100;
         }
         assert_eq!(cong.cwnd(), 100_000);
@@ -394,11 +461,11 @@ mod tests {
         cong.ssthresh = 10_000;
         let rtt = Duration::from_millis(100);
         for second in 0..100 {
-            cong.acknowledged(5000, 5000, Instant::from_secs(second), rtt);
+            cong.acknowledged(5000, 5000, Instant::from_secs(second), rtt, Release::Paced);
             assert_eq!(cong.cwnd(), 10_000);
         }
         // The hundred seconds do not count: the stage begins now.
-        cong.acknowledged(10_000, 10_000, Instant::from_secs(100), rtt);
+        cong.acknowledged(10_000, 10_000, Instant::from_secs(100), rtt, Release::Paced);
         assert!(cong.cwnd() <= 11_000, "{}", cong.cwnd());
     }
 
@@ -438,7 +505,7 @@ mod tests {
         assert_eq!(cong.cwnd(), 8000);
         cong.partially_acknowledged(500);
         assert_eq!(cong.cwnd(), 7500);
-        cong.leave_recovery(2000);
+        cong.leave_recovery(2000, Release::Paced);
         assert_eq!(cong.cwnd(), 3000);
     }
 

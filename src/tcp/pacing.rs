@@ -16,7 +16,26 @@ use super::config::Pacing;
 const QUANTUM: Duration = Duration::from_millis(1);
 
 /// Round trips below ten quanta are not divided.
-pub(super) const SHORTEST_PATH: Duration = Duration::from_millis(10);
+const SHORTEST_PATH: Duration = Duration::from_millis(10);
+
+/// How what the windows let go leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Release {
+    /// Spread over the round trip.
+    Paced,
+    /// At once.
+    AtOnce,
+}
+
+impl Release {
+    /// How it does on a path of this round trip; of one that was never measured there is nothing to divide.
+    pub(super) fn of(pacing: Pacing, srtt: Option<Duration>) -> Self {
+        match (pacing, srtt) {
+            (Pacing::On, Some(srtt)) if srtt >= SHORTEST_PATH => Self::Paced,
+            (Pacing::On | Pacing::Off, _) => Self::AtOnce,
+        }
+    }
+}
 
 /// How fast segments may go.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +51,6 @@ pub(super) struct Rate {
 /// When the next segment may go.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pacer {
-    /// Whether there is pacing at all.
-    pacing: Pacing,
     /// When the next segment would go if each went at its own time.
     next_at: Option<Instant>,
     /// Until then nothing goes, a quantum having been sent ahead of its time.
@@ -42,8 +59,8 @@ pub(super) struct Pacer {
 
 impl Pacer {
     /// Nothing sent.
-    pub(super) const fn new(pacing: Pacing) -> Self {
-        Self { pacing, next_at: None, closed_until: None }
+    pub(super) const fn new() -> Self {
+        Self { next_at: None, closed_until: None }
     }
 
     /// Until when nothing may go.
@@ -51,12 +68,13 @@ impl Pacer {
         self.closed_until.filter(|at| *at > now)
     }
 
+    /// Something is sent that is not spread, and neither is what follows.
+    pub(super) const fn sent_at_once(&mut self) {
+        *self = Self::new();
+    }
+
     /// So many octets are sent.
     pub(super) fn sent(&mut self, octets: u32, rate: Rate, now: Instant) {
-        if self.pacing == Pacing::Off || rate.srtt < SHORTEST_PATH {
-            *self = Self::new(self.pacing);
-            return;
-        }
         let interval = rate.time_for(octets);
         // Time that passed unused is made up for, but no more than a quantum of it.
         let next_at = self.next_at.map_or(now, |at| at.max(now - QUANTUM)) + interval;
@@ -88,7 +106,7 @@ mod tests {
 
     #[test]
     fn segments_go_a_quantum_ahead_of_their_time_and_then_wait_for_it() {
-        let mut pacer = Pacer::new(Pacing::On);
+        let mut pacer = Pacer::new();
         for _ in 0..2 {
             pacer.sent(1000, RATE, at(0));
             assert_eq!(pacer.closed_until(at(0)), None);
@@ -106,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_window_takes_the_part_of_a_round_trip_that_it_should() {
-        let (mut pacer, mut now) = (Pacer::new(Pacing::On), at(0));
+        let (mut pacer, mut now) = (Pacer::new(), at(0));
         for _ in 0..1000 {
             now = pacer.closed_until(now).unwrap_or(now);
             pacer.sent(1000, RATE, now);
@@ -118,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_wakes_late_makes_up_for_a_quantum_only() {
-        let mut pacer = Pacer::new(Pacing::On);
+        let mut pacer = Pacer::new();
         pacer.sent(1000, RATE, at(0));
         // Long after its time: two segments for the quantum that passed, then those of the next.
         let mut sent = 0;
@@ -130,27 +148,29 @@ mod tests {
     }
 
     #[test]
-    fn short_paths_are_not_paced() {
-        let mut pacer = Pacer::new(Pacing::On);
-        for _ in 0..1000 {
-            pacer.sent(1000, Rate { srtt: SHORTEST_PATH - Duration::from_micros(1), ..RATE }, at(0));
-            assert_eq!(pacer.closed_until(at(0)), None);
-        }
-        let mut off = Pacer::new(Pacing::Off);
-        for _ in 0..1000 {
-            off.sent(1000, RATE, at(0));
-            assert_eq!(off.closed_until(at(0)), None);
-        }
-        for _ in 0..1000 {
-            pacer.sent(1000, Rate { srtt: SHORTEST_PATH, ..RATE }, at(0));
+    fn only_long_paths_are_paced_and_only_once_they_are_known() {
+        let of = |pacing, micros| Release::of(pacing, Some(Duration::from_micros(micros)));
+        assert_eq!(of(Pacing::On, 9999), Release::AtOnce);
+        assert_eq!(of(Pacing::On, 10_000), Release::Paced);
+        assert_eq!(of(Pacing::Off, 10_000), Release::AtOnce);
+        assert_eq!(Release::of(Pacing::On, None), Release::AtOnce);
+    }
+
+    #[test]
+    fn what_is_sent_at_once_ends_the_wait() {
+        let mut pacer = Pacer::new();
+        for _ in 0..3 {
+            pacer.sent(1000, RATE, at(0));
         }
         assert!(pacer.closed_until(at(0)).is_some());
+        pacer.sent_at_once();
+        assert_eq!(pacer.closed_until(at(0)), None);
     }
 
     #[test]
     fn nothing_overflows_and_no_wait_is_longer_than_a_round_trip() {
         let longest = Rate { cwnd: 0, srtt: Duration::from_secs(60), percent: 0 };
-        let mut pacer = Pacer::new(Pacing::On);
+        let mut pacer = Pacer::new();
         pacer.sent(u32::MAX, longest, at(0));
         assert_eq!(pacer.closed_until(at(0)), Some(at(60_000_000)));
         assert_eq!(Rate { srtt: Duration::MAX, ..longest }.time_for(u32::MAX), Duration::MAX);

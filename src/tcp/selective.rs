@@ -3,9 +3,11 @@
 
 use smoltcp::time::{Duration, Instant};
 
+use super::config::Pacing;
 use super::congestion::{Congestion, Timeouts};
 use super::eifel::Eifel;
 use super::frto::{Delivery, Frto, Verdict};
+use super::pacing::Release;
 use super::prr::{Prr, Safe};
 use super::rack::{Judgement, Rack, Recovering};
 use super::rtt::Rtt;
@@ -81,6 +83,8 @@ pub(super) struct Arrival<'a> {
     pub(super) can_send_new: bool,
     /// The age of the timestamp that it echoes.
     pub(super) echo_age: Option<Duration>,
+    /// Whether new segments are spread over the round trip.
+    pub(super) pacing: Pacing,
     /// When it arrived.
     pub(super) now: Instant,
 }
@@ -323,7 +327,8 @@ impl Selective {
             congestion.deflate();
         }
         self.look_back(arrival, &delivered, congestion);
-        let ended = self.leave(seg_ack, congestion);
+        let release = Release::of(arrival.pacing, rtt.measured_srtt());
+        let ended = self.leave(seg_ack, congestion, release);
         let found = self.detect(congestion, rtt.srtt(), snd_nxt, now);
         let acked = seg_ack.distance_from(snd_una);
         match &mut self.phase {
@@ -332,7 +337,7 @@ impl Selective {
                 prr.acknowledged(delivered.octets, self.board.pipe(), congestion.ssthresh(), smss, safe);
             }
             Phase::Open | Phase::Again { .. } if acked > 0 && ended != Ended::Fast => {
-                congestion.acknowledged(acked, flight, now, rtt.srtt());
+                congestion.acknowledged(acked, flight, now, rtt.srtt(), release);
             }
             Phase::Open | Phase::Again { .. } => {}
         }
@@ -375,10 +380,10 @@ impl Selective {
     }
 
     /// Whether what is being recovered has all been acknowledged; recovery is over then.
-    fn leave(&mut self, seg_ack: SeqNum, congestion: &mut Congestion) -> Ended {
+    fn leave(&mut self, seg_ack: SeqNum, congestion: &mut Congestion, release: Release) -> Ended {
         let ended = match self.phase {
             Phase::Fast { recover, .. } if seg_ack.is_at_or_after(recover) => {
-                congestion.leave_recovery(self.board.pipe());
+                congestion.leave_recovery(self.board.pipe(), release);
                 Ended::Fast
             }
             Phase::Again { recover } if seg_ack.is_at_or_after(recover) => {
@@ -594,6 +599,7 @@ mod tests {
                 smss: MSS,
                 can_send_new: self.snd_nxt < self.given,
                 echo_age: age.map(Duration::from_millis),
+                pacing: Pacing::On,
                 now: self.now,
             };
             self.selective.acknowledged(&arrival, &mut self.congestion, &mut self.rtt);

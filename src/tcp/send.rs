@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use smoltcp::time::{Duration, Instant};
 
-use super::config::{Config, CongestionControl, Nagle, Sack};
+use super::config::{Config, CongestionControl, Nagle, Pacing, Sack};
 use super::congestion::{Congestion, Handshake, Timeouts};
-use super::pacing::{Pacer, Rate};
+use super::pacing::{Pacer, Rate, Release};
 use super::receive::Trim;
 use super::recovery::{Duplicate, Progress, Recovery};
 use super::rtt::Rtt;
@@ -144,7 +144,9 @@ pub(super) struct Sender {
     control: CongestionControl,
     /// The congestion window.
     congestion: Congestion,
-    /// Pacing.
+    /// Whether new segments are spread over the round trip.
+    pacing: Pacing,
+    /// When the next of them may go.
     pacer: Pacer,
     /// What is sent again.
     loss: Loss,
@@ -210,7 +212,8 @@ impl Sender {
             rtt,
             control: config.congestion,
             congestion: Congestion::new(config.congestion, mss, Handshake::AtOnce),
-            pacer: Pacer::new(config.pacing),
+            pacing: config.pacing,
+            pacer: Pacer::new(),
             loss: Loss::NewReno(Recovery::new(iss)),
             sack: Sack::Off,
             handshake: Handshake::AtOnce,
@@ -772,10 +775,18 @@ impl Sender {
 
     /// So many octets were sent for the first time: the next ones may have to wait.
     fn pace(&mut self, octets: u32, now: Instant) {
-        if let Some(srtt) = self.rtt.measured_srtt() {
-            let (cwnd, percent) = (self.congestion.cwnd(), self.congestion.pacing_percent());
-            self.pacer.sent(octets, Rate { cwnd, srtt, percent }, now);
+        match self.release() {
+            Release::Paced => {
+                let (cwnd, percent) = (self.congestion.cwnd(), self.congestion.pacing_percent());
+                self.pacer.sent(octets, Rate { cwnd, srtt: self.rtt.srtt(), percent }, now);
+            }
+            Release::AtOnce => self.pacer.sent_at_once(),
         }
+    }
+
+    /// How new segments leave.
+    fn release(&self) -> Release {
+        Release::of(self.pacing, self.rtt.measured_srtt())
     }
 
     /// The FIN with all the text before it counted as sent: should some of it be missing, it is outstanding from now on.
@@ -851,16 +862,17 @@ impl Sender {
         self.snd_una = seg_ack;
         self.snd_up.acknowledged(seg_ack);
         self.patience.renew(now);
+        let release = self.release();
         let Loss::NewReno(recovery) = &mut self.loss else { return Restart::Yes };
         match recovery.acknowledged(seg_ack) {
-            Progress::Normal => self.congestion.acknowledged(acked, flight, now, self.rtt.srtt()),
+            Progress::Normal => self.congestion.acknowledged(acked, flight, now, self.rtt.srtt(), release),
             Progress::FirstPartial => self.congestion.partially_acknowledged(acked),
             Progress::LaterPartial => {
                 self.congestion.partially_acknowledged(acked);
                 // RFC 6582 §3.2 (3): only the first partial acknowledgement restarts the timer.
                 return Restart::No;
             }
-            Progress::Full => self.congestion.leave_recovery(self.flight()),
+            Progress::Full => self.congestion.leave_recovery(self.flight(), release),
         }
         Restart::Yes
     }
@@ -879,6 +891,7 @@ impl Sender {
             smss: self.mss,
             can_send_new,
             echo_age,
+            pacing: self.pacing,
             now,
         };
         selective.acknowledged(&arrival, &mut self.congestion, &mut self.rtt);
