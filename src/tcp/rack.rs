@@ -135,6 +135,11 @@ impl Rack {
         }
     }
 
+    /// What was sent again in fast recovery had not been lost but overtaken: step 3, where the original is no longer told apart.
+    pub(super) const fn overtaken(&mut self) {
+        self.reordering_seen = true;
+    }
+
     /// RFC 8985 §6.2, step 4: an acknowledgement says that something arrived twice, so that we have not waited long enough.
     pub(super) fn duplicated(&mut self, snd_nxt: SeqNum) {
         if self.duplicate_round.is_none() {

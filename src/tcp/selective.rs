@@ -370,6 +370,9 @@ impl Selective {
         let Some(before) = self.before.take() else { return };
         let is_covered = before.is_covered(arrival.seg_ack);
         if verdict == Verdict::Spurious || (is_covered && before.is_spurious(arrival.echo_age, arrival.now)) {
+            if matches!(self.phase, Phase::Fast { .. }) {
+                self.rack.overtaken();
+            }
             self.board.find_lost_again();
             *congestion = before.into_congestion(self.board.pipe(), delivered.octets, arrival.smss);
             self.frto.stop();
@@ -792,6 +795,23 @@ mod tests {
         bench.pass(100);
         bench.deliver_aged(6, &[], Some(100));
         assert!(!bench.selective.is_open());
+    }
+
+    #[test]
+    fn recovery_that_was_spurious_makes_it_wait_for_what_is_overtaken() {
+        for (age, is_spurious) in [(120, true), (100, false)] {
+            let mut bench = bench(20);
+            bench.deliver(1, &[block(2, 6)]);
+            bench.pass(100);
+            bench.deliver_aged(6, &[], Some(age));
+            bench.pass(100);
+            let next = bench.snd_nxt;
+            bench.deliver_aged(next, &[], None);
+            (0..4).for_each(|_| bench.send_new());
+            bench.pass(RTT);
+            // Three segments are reported, and one is not.
+            assert_eq!(bench.deliver(next, &[block(next + 1, next + 4)]).contains(&next), !is_spurious, "{age}");
+        }
     }
 
     #[test]
