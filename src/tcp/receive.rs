@@ -468,6 +468,11 @@ impl Receiver {
         self.report.as_ref().map_or_else(Blocks::default, |report| report.blocks(&self.reassembly, self.rcv_nxt))
     }
 
+    /// Whether one of them is text that came twice (RFC 2883 §4).
+    pub(super) fn reports_duplicate(&self) -> bool {
+        self.report.as_ref().is_some_and(Report::has_duplicate)
+    }
+
     /// SEG.ACK and SEG.WND of a segment that is being sent: every ACK owed is paid by it, and what there is to report is reported.
     pub(super) fn acknowledge(&mut self) -> (SeqNum, u16) {
         self.owed.paid();

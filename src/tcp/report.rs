@@ -31,6 +31,11 @@ impl Report {
         }
     }
 
+    /// Whether the next segment reports something that was there already.
+    pub(super) const fn has_duplicate(&self) -> bool {
+        self.duplicate.is_some()
+    }
+
     /// The blocks of the next segment, which acknowledges everything before `rcv_nxt`.
     pub(super) fn blocks(&self, held: &Reassembly, rcv_nxt: SeqNum) -> Blocks {
         let mut blocks = Blocks::default();

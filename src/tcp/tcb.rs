@@ -162,7 +162,7 @@ impl Tcb {
     pub(super) fn take_text(&mut self, segment: Segment, trim: Trim, now: Instant) {
         self.rcv.take(segment, trim, now);
         self.size_buffer(now);
-        self.make_room(now);
+        self.make_room(self.sack_blocks(), now);
     }
 
     /// Lets the receive buffer grow, if the user receives faster than it allows.
@@ -174,8 +174,8 @@ impl Tcb {
     }
 
     /// RFC 9293 §3.7.1 (MUST-16): the SACK blocks of the next segment take their room from its text.
-    fn make_room(&mut self, now: Instant) {
-        let sack = Options { sack: self.sack_blocks(), ..Options::default() };
+    fn make_room(&mut self, sack: Blocks, now: Instant) {
+        let sack = Options { sack, ..Options::default() };
         self.snd.make_room(u32::try_from(sack.encoded_len()).unwrap_or(0), now);
     }
 
@@ -321,8 +321,11 @@ impl Tcb {
     /// A segment with our RCV.NXT and window, which pays the ACK owed.
     fn segment(&mut self, seq: SeqNum, control: Control, payload: Vec<u8>, now: Instant) -> Segment {
         let sack = self.sack_blocks();
+        let reports_duplicate = self.rcv.reports_duplicate();
         let (ack, wnd) = self.rcv.acknowledge();
-        self.make_room(now);
+        // The next segment has the same blocks, but for a duplicate, which is reported only once (RFC 2883 §4).
+        let next = if reports_duplicate { self.sack_blocks() } else { sack };
+        self.make_room(next, now);
         let options = Options { timestamp: self.stamps.for_ack(ack, now), sack, ..Options::default() };
         let (urgent, up) = self.snd.urgent_pointer(seq).map_or((Control::NONE, 0), |up| (Control::URG, up));
         let control = control | urgent | self.ecn_echo();
