@@ -43,6 +43,7 @@ pub mod sack;
 pub mod segment;
 mod selective;
 mod send;
+mod send_order;
 pub mod seq;
 mod sizing;
 #[cfg(test)]

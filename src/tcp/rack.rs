@@ -172,6 +172,11 @@ impl Rack {
         window.min(srtt)
     }
 
+    /// RACK.xmit_ts, once something has arrived: nothing that was sent later can be judged.
+    pub(super) fn newest_sent_at(&self) -> Option<Instant> {
+        self.newest.map(|newest| newest.sent_at)
+    }
+
     /// RACK_detect_loss (RFC 8985 §6.2, step 5) for one segment that is not acknowledged.
     pub(super) fn judge(&self, record: &Record, reo_wnd: Duration) -> Judgement {
         let before = |newest: Newest| is_sent_after((newest.sent_at, newest.end), (record.sent_at, record.block.right));

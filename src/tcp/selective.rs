@@ -11,7 +11,7 @@ use super::pacing::Release;
 use super::prr::{Prr, Safe};
 use super::rack::{Judgement, Rack, Recovering};
 use super::rtt::Rtt;
-use super::sack::{Block, Blocks, Record, Scoreboard, Sending};
+use super::sack::{Belief, Block, Blocks, Losses, Record, Scoreboard, Sending};
 use super::seq::SeqNum;
 use super::timers::{earlier, elapsed};
 use super::tlp::{self, Content, Heard, Outcome, TailProbe};
@@ -352,9 +352,7 @@ impl Selective {
             delivered.count(record, frto);
         };
         board.acknowledge(seg_ack, &mut count);
-        for block in blocks.as_slice() {
-            board.select(*block, &mut count);
-        }
+        board.update(blocks, &mut count);
         delivered
     }
 
@@ -411,15 +409,12 @@ impl Selective {
             return Found::Nothing;
         }
         let reo_wnd = self.reo_wnd(srtt);
-        let mut latest = None;
+        let Some(newest) = self.rack.newest_sent_at() else { return Found::Nothing };
         let rack = &self.rack;
-        let lost = self.board.mark_lost(|record| match rack.judge(record, reo_wnd) {
-            Judgement::LostAt(at) if at <= now => true,
-            Judgement::LostAt(at) => {
-                latest = latest.max(Some(at));
-                false
-            }
-            Judgement::Unknown => false,
+        let Losses { marked: lost, latest } = self.board.detect(newest, |record| match rack.judge(record, reo_wnd) {
+            Judgement::LostAt(at) if at <= now => Belief::Lost,
+            Judgement::LostAt(at) => Belief::LostAt(at),
+            Judgement::Unknown => Belief::Unknown,
         });
         if let Some(latest) = latest {
             self.early = Early::Reordering(latest);
