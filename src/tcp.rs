@@ -13,6 +13,7 @@ use core::net::SocketAddrV4;
 use smoltcp::time::{Duration, Instant};
 
 mod advice;
+mod black_hole;
 mod carriage;
 mod closing;
 mod config;

@@ -6,9 +6,11 @@
 
 use smoltcp::time::{Duration, Instant};
 
+use super::black_hole::{Fall, Search};
 use super::carriage::Fragmentation;
 use super::config::FIXED_HEADERS_BYTES;
 use super::icmp::IcmpError;
+use super::sack::Block;
 use super::seq::SeqNum;
 use super::tcb::Tcb;
 use super::timers::elapsed;
@@ -16,7 +18,7 @@ use super::timers::elapsed;
 /// The smallest path MTU that is believed, as in Linux (`min_pmtu`); RFC 1191 §3 allows down to 68 octets, of which a forger
 /// would leave us 28 for text. Where a smaller one is claimed, packets of this size go without DF, so that a path that
 /// truly needs it smaller cuts them.
-const MIN_PATH_MTU: u16 = 552;
+pub(super) const MIN_PATH_MTU: u16 = 552;
 
 /// A lower MTU is forgotten after this time, in case the path has become better (RFC 1191 §6.3).
 const FORGET_AFTER: Duration = Duration::from_secs(10 * 60);
@@ -53,12 +55,22 @@ pub(super) struct PathMtu {
     largest_sent: Option<(SeqNum, u32)>,
     /// The octets of text that a segment is known to have brought to the peer.
     largest_acked: u32,
+    /// After a fall into a black hole: what is searched for.
+    search: Option<Search>,
 }
 
 impl PathMtu {
     /// Nothing is known, for a peer that takes segments of `named_mss`.
     pub(super) const fn new(named_mss: u32) -> Self {
-        Self { named_mss, full_mss: None, lower: None, pending: None, largest_sent: None, largest_acked: 0 }
+        Self {
+            named_mss,
+            full_mss: None,
+            lower: None,
+            pending: None,
+            largest_sent: None,
+            largest_acked: 0,
+            search: None,
+        }
     }
 
     /// Whether packets may be cut on the way.
@@ -99,19 +111,65 @@ impl PathMtu {
             return None;
         }
         let fragmentation = if claimed < MIN_PATH_MTU { Fragmentation::Allowed } else { Fragmentation::Forbidden };
-        let options = self.named_mss.saturating_sub(*self.full_mss.get_or_insert(mss));
-        let headers = u32::try_from(FIXED_HEADERS_BYTES).unwrap_or(u32::MAX).saturating_add(options);
-        let fitting = u32::from(claimed.max(MIN_PATH_MTU)).saturating_sub(headers).max(MIN_TEXT_BYTES);
+        let fitting = self.fitting(claimed.max(MIN_PATH_MTU), mss);
         let changes = fitting < mss || fragmentation != self.fragmentation();
         changes.then_some(Lower { mss: fitting.min(mss), fragmentation, since: now })
     }
 
-    /// The full MSS again, after a while.
+    /// The text that fits a packet of `mtu`, options subtracted, `mss` being Eff.snd.MSS.
+    pub(super) fn fitting(&mut self, mtu: u16, mss: u32) -> u32 {
+        let options = self.named_mss.saturating_sub(*self.full_mss.get_or_insert(mss));
+        let headers = u32::try_from(FIXED_HEADERS_BYTES).unwrap_or(u32::MAX).saturating_add(options);
+        u32::from(mtu).saturating_sub(headers).max(MIN_TEXT_BYTES)
+    }
+
+    /// The full MSS again, after a while; where no error would say that it is too much, it is only searched for.
     fn forget(&mut self, now: Instant) -> Option<u32> {
-        self.lower.take_if(|lower| elapsed(now, lower.since) >= FORGET_AFTER)?;
+        let mut old = self.lower.take_if(|lower| elapsed(now, lower.since) >= FORGET_AFTER)?;
         self.pending = None;
         self.largest_acked = 0;
+        if self.search.is_some() {
+            old.since = now;
+            self.lower = Some(old);
+            self.search = self.full_mss.map(|full| Search::new(old.mss, full, now));
+            return None;
+        }
         self.full_mss
+    }
+
+    // Black holes.
+
+    /// The path seems not to carry segments of `mss`: Eff.snd.MSS from now on, for packets of `mtu`.
+    pub(super) fn fall(&mut self, fall: Fall, mtu: u16, mss: u32, now: Instant) -> u32 {
+        let low = self.fitting(mtu, mss).min(mss);
+        let high = self.search.map_or(mss, |search| search.high());
+        let fragmentation = match fall {
+            Fall::Base => self.fragmentation(),
+            Fall::Cut => Fragmentation::Allowed,
+        };
+        self.lower = Some(Lower { mss: low, fragmentation, since: now });
+        self.search = Some(Search::new(low, high, now));
+        self.pending = None;
+        self.sent_again();
+        self.largest_acked = self.largest_acked.min(low);
+        low
+    }
+
+    /// The size that is to be tried now.
+    pub(super) fn probe_due(&self, now: Instant) -> Option<u32> {
+        self.search.and_then(|search| search.due(now))
+    }
+
+    /// Everything before `snd_una` was acknowledged: Eff.snd.MSS from now on, if a probe was among it.
+    pub(super) fn probed(&mut self, snd_una: SeqNum, now: Instant) -> Option<u32> {
+        let mss = self.search.as_mut()?.acknowledged(snd_una, now)?;
+        self.largest_acked = self.largest_acked.max(mss);
+        if self.full_mss == Some(mss) {
+            (self.lower, self.search) = (None, None);
+        } else {
+            self.lower = Some(Lower { mss, fragmentation: Fragmentation::Forbidden, since: now });
+        }
+        Some(mss)
     }
 }
 
@@ -141,24 +199,39 @@ impl Tcb {
     fn lower_mss(&mut self, lower: Lower, now: Instant) {
         self.path_mtu.lower = Some(lower);
         self.path_mtu.pending = None;
+        self.path_mtu.search = None;
         self.path_mtu.sent_again();
         self.path_mtu.largest_acked = self.path_mtu.largest_acked.min(lower.mss);
         self.snd.set_mss(lower.mss);
+        self.snd.probe_path(None);
         self.snd.send_all_again(now);
     }
 
-    /// A segment is being sent, its text beginning at `seq`.
-    pub(super) fn note_size(&mut self, seq: SeqNum, text_len: u32) {
-        if seq == self.snd.snd_nxt() {
-            self.path_mtu.sent(seq + text_len, text_len);
-        } else {
+    /// A segment is being sent, its text beginning at `seq`; whether it may be cut on the way.
+    pub(super) fn note_size(&mut self, seq: SeqNum, text_len: u32, now: Instant) -> Fragmentation {
+        let block = Block { left: seq, right: seq + text_len };
+        if seq != self.snd.snd_nxt() {
             self.path_mtu.sent_again();
+            if let Some(search) = &mut self.path_mtu.search {
+                search.sent_again(block, now);
+            }
+        } else if let Some(size) = self.snd.probes_path_with(text_len)
+            && let Some(search) = &mut self.path_mtu.search
+        {
+            // A probe that is cut would tell nothing.
+            search.sent(block, size);
+            self.snd.probe_path(None);
+            return Fragmentation::Forbidden;
+        } else {
+            self.path_mtu.sent(seq + text_len, text_len);
         }
+        self.path_mtu.fragmentation()
     }
 
     /// An acknowledgement was taken.
     pub(super) fn note_acknowledged(&mut self, now: Instant) {
         self.path_mtu.acknowledged(self.snd.snd_una());
+        self.search_path(now);
         if let Some(mss) = self.path_mtu.forget(now) {
             self.snd.set_mss(mss);
         }

@@ -21,6 +21,10 @@ use super::urgent::SndUp;
 use super::user_timeout::{Patience, UserTimeout};
 use super::window::MAX_SHIFT;
 
+/// How many segments have to follow a probe of the path, so that its loss is noticed without a timeout: DupThresh (RFC 6675 §2), and
+/// one for the good measure of a short last one.
+const SEGMENTS_BEHIND_A_PATH_PROBE: u32 = 4;
+
 /// Why something is sent, which decides what sending it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
@@ -122,6 +126,8 @@ pub(super) struct Sender {
     mss: u32,
     /// Octets of the SACK option that the next segment has (RFC 9293 §3.7.1, MUST-16).
     options_len: u32,
+    /// The Eff.snd.MSS that one segment of new text is to try, SACK blocks apart (RFC 4821).
+    path_probe: Option<u32>,
     /// The text from SND.UNA on, past our SYN.
     text: VecDeque<u8>,
     /// The number of our FIN, once the user has closed.
@@ -201,6 +207,7 @@ impl Sender {
             shift: 0,
             mss,
             options_len: 0,
+            path_probe: None,
             text: VecDeque::new(),
             fin: None,
             snd_up: SndUp::default(),
@@ -289,6 +296,16 @@ impl Sender {
     pub(super) const fn set_mss(&mut self, mss: u32) {
         self.mss = mss;
         self.congestion.set_smss(mss);
+    }
+
+    /// One segment of new text is to be as large as this allows.
+    pub(super) const fn probe_path(&mut self, mss: Option<u32>) {
+        self.path_probe = mss;
+    }
+
+    /// The size that is tried by a segment with so much new text, if one is.
+    pub(super) fn probes_path_with(&self, text_len: u32) -> Option<u32> {
+        self.path_probe.filter(|_| text_len > self.room())
     }
 
     /// Everything outstanding is sent again at once, and that is no congestion.
@@ -566,11 +583,26 @@ impl Sender {
         let right = (self.snd_una + self.snd_wnd).earlier_of(limit);
         let text_right = right.earlier_of(self.text_end());
         let sendable = if seq.is_before(text_right) { text_right.distance_from(seq) } else { 0 };
-        let text_len = sendable.min(self.room());
+        let room = match reason {
+            Reason::Fresh => self.path_probe_room(sendable).unwrap_or_else(|| self.room()),
+            Reason::Timeout | Reason::Probe | Reason::Again | Reason::Reordered | Reason::TailProbe => self.room(),
+        };
+        let text_len = sendable.min(room);
         let after = seq + text_len;
         let ending = if self.fin == Some(after) && after.is_before(right) { Ending::Fin } else { Ending::Open };
         let outgoing = Outgoing { seq, text_len, ending, reason };
         (outgoing.end() != seq).then_some(outgoing)
+    }
+
+    /// The text that a probe of the path has room for, if `sendable` octets are enough for it and for as many segments behind it as
+    /// it takes to notice its loss (RFC 4821 §7.4).
+    fn path_probe_room(&self, sendable: u32) -> Option<u32> {
+        let is_open = match &self.loss {
+            Loss::NewReno(recovery) => recovery.is_open(),
+            Loss::Selective(selective) => selective.is_open(),
+        };
+        let room = self.path_probe?.saturating_sub(self.options_len);
+        (is_open && sendable >= room + SEGMENTS_BEHIND_A_PATH_PROBE * self.mss).then_some(room)
     }
 
     /// A zero-window probe: one octet (RFC 9293 §3.8.6.1, MUST-36), the oldest one outstanding or else a new one.

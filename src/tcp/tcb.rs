@@ -265,6 +265,7 @@ impl Tcb {
     /// The next segment: the one that is due, or an ACK.
     pub(super) fn transmit(&mut self, now: Instant) -> Ack {
         self.believe_pending_path_mtu(now);
+        self.fall_into_no_black_hole(now);
         match self.snd.due(now) {
             Some(outgoing @ Outgoing { ending: Ending::Open, .. }) => Ack::mark(self.emit(&outgoing, now)),
             None if !self.rcv.ack_is_due(now) && self.poll_heartbeat(now) == Poll::Now(Alarm::Probe) => {
@@ -277,6 +278,7 @@ impl Tcb {
     /// The next segment with our FIN: the one that is due, or the FIN again.
     pub(super) fn transmit_fin(&mut self, now: Instant) -> FinAck {
         self.believe_pending_path_mtu(now);
+        self.fall_into_no_black_hole(now);
         if let Some(outgoing @ Outgoing { ending: Ending::Fin, .. }) = self.snd.due(now) {
             return FinAck::mark(self.emit(&outgoing, now));
         }
@@ -308,10 +310,11 @@ impl Tcb {
         let payload = self.snd.copy_text(outgoing);
         // RFC 9293 §3.9.1.2 (MUST-61).
         let push = if self.snd.is_last(outgoing) { Control::PSH } else { Control::NONE };
-        self.note_size(outgoing.seq, outgoing.text_len);
+        let fragmentation = self.note_size(outgoing.seq, outgoing.text_len, now);
         let is_new = outgoing.seq == self.snd.snd_nxt() && outgoing.text_len > 0 && self.snd.snd_wnd() > 0;
         self.snd.sent(outgoing, now);
         let mut segment = self.segment(outgoing.seq, Control::ACK | push, payload, now);
+        segment.carriage.fragmentation = fragmentation;
         if is_new {
             self.mark_new_text(&mut segment);
         }

@@ -67,6 +67,11 @@ impl Patience {
         self.retransmissions >= R1_RETRANSMISSIONS
     }
 
+    /// Whether the next retransmission is the one with which R1 is reached, or a later one.
+    pub(super) const fn is_about_to_doubt(&self) -> bool {
+        self.retransmissions + 1 >= R1_RETRANSMISSIONS
+    }
+
     /// The retransmissions that the user has to be told of (RFC 9293 §3.8.3, SHLD-9), once each time that R1 is reached.
     pub(super) fn to_tell(&self) -> Option<u32> {
         (self.delivery == Delivery::Doubtful).then_some(self.retransmissions)
