@@ -22,6 +22,7 @@ const BAD: Impairments = Impairments {
     lost: 50,
     repeated: 30,
     corrupted: 20,
+    marked: 0,
 };
 /// Small messages in a loop.
 const MESSAGES: usize = 400;

@@ -13,7 +13,7 @@
 use super::namespace::{is_root, run};
 use super::packets::{await_readable, receive, transmit};
 use super::random::Random;
-use super::segment::{HEADER, parse_ipv4, u16_at};
+use super::segment::{HEADER, fill_ipv4_checksum, parse_ipv4, u16_at};
 use super::{DEVICE, PEER, PORT, SERVER};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use smoltcp::phy::{Device, Medium, RawSocket, TunTapInterface};
@@ -34,6 +34,8 @@ const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 const FAR_END: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 /// How exact the delays are.
 const TICK: Duration = Duration::from_millis(1);
+/// The ECN field of an IPv4 header, in its second octet, when it says that there is congestion (RFC 3168 §5).
+const CONGESTION_EXPERIENCED: u8 = 3;
 /// Packets under way in one direction; more are lost, as in a router's queue.
 const QUEUE: usize = 2000;
 
@@ -52,12 +54,14 @@ pub struct Impairments {
     pub repeated: u64,
     /// This many have one byte changed.
     pub corrupted: u64,
+    /// Of those that are ECN-capable, this many are marked: congestion experienced.
+    pub marked: u64,
 }
 
 impl Impairments {
     /// A link that does nothing.
     pub const NONE: Self =
-        Self { seed: 0, delay: Duration::ZERO, jitter: Duration::ZERO, lost: 0, repeated: 0, corrupted: 0 };
+        Self { seed: 0, delay: Duration::ZERO, jitter: Duration::ZERO, lost: 0, repeated: 0, corrupted: 0, marked: 0 };
 }
 
 /// How often what happened, both directions together.
@@ -73,6 +77,8 @@ pub struct Counts {
     pub reordered: AtomicU64,
     /// Packets that had a byte changed.
     pub corrupted: AtomicU64,
+    /// Packets that were marked.
+    pub marked: AtomicU64,
 }
 
 /// The running link.
@@ -213,6 +219,11 @@ impl Lane {
             count(&self.counts.lost);
             return;
         }
+        if is_ecn_capable(&packet) && state.random.per_mille(bad.marked) {
+            count(&self.counts.marked);
+            packet[1] |= CONGESTION_EXPERIENCED;
+            fill_ipv4_checksum(&mut packet);
+        }
         if state.random.per_mille(bad.corrupted) {
             count(&self.counts.corrupted);
             // One byte: the Internet checksum always notices that. Not the first: a TUN device takes nothing but IP version 4 and 6.
@@ -243,6 +254,11 @@ impl Lane {
         }
         due
     }
+}
+
+/// Whether routers may mark this packet (RFC 3168 §5): its ECN field is ECT(0) or ECT(1).
+fn is_ecn_capable(packet: &[u8]) -> bool {
+    matches!(packet[1] & CONGESTION_EXPERIENCED, 1 | 2)
 }
 
 impl LaneState {

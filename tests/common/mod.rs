@@ -10,8 +10,10 @@ pub mod namespace;
 pub mod packets;
 pub mod peer;
 pub mod random;
+pub mod router;
 pub mod segment;
 pub mod server;
+pub mod socket;
 pub mod states;
 
 use core::net::Ipv4Addr;

@@ -24,7 +24,7 @@ pub const CWR: u8 = 0x80;
 /// The length of an IPv4 header without options, and of a TCP header without options.
 pub const HEADER: usize = 20;
 /// The protocol number of TCP.
-const TCP: u8 = 6;
+pub const TCP: u8 = 6;
 
 /// Whether a segment is sent with the checksum it should have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
