@@ -48,7 +48,10 @@ pub struct Impairments {
     pub delay: Duration,
     /// And up to this much more, at random: a spread wider than the gap between packets reorders them.
     pub jitter: Duration,
-    /// Of a thousand packets, this many are lost.
+    /// Of a thousand packets, this many are lost: one of each group, at a random place in it.
+    ///
+    /// Were each packet lost by itself, every fifth on the average, a segment would at times be lost seven times in a row; as the RTO
+    /// doubles, that takes two minutes, and no deadline of a test would be one. `tests/simulation` has such losses, in virtual time.
     pub lost: u64,
     /// This many come twice.
     pub repeated: u64,
@@ -193,6 +196,8 @@ struct Lane {
 
 struct LaneState {
     random: Random,
+    /// Packets left of the group of which one is lost, and how many of them come before that one.
+    group: Option<(u64, u64)>,
     entered: u64,
     latest: Instant,
     under_way: BinaryHeap<Reverse<(Instant, u64, Vec<u8>)>>,
@@ -202,6 +207,7 @@ impl Lane {
     fn new(impairments: Impairments, direction: u64, counts: &Arc<Counts>) -> Self {
         let state = LaneState {
             random: Random::new(impairments.seed * 2 + direction),
+            group: None,
             entered: 0,
             latest: Instant::now(),
             under_way: BinaryHeap::new(),
@@ -215,7 +221,7 @@ impl Lane {
         let bad = self.impairments;
         let count = |counter: &AtomicU64| _ = counter.fetch_add(1, Ordering::Relaxed);
         count(&self.counts.packets);
-        if state.random.per_mille(bad.lost) || state.under_way.len() >= QUEUE {
+        if state.loses(bad.lost) || state.under_way.len() >= QUEUE {
             count(&self.counts.lost);
             return;
         }
@@ -262,6 +268,17 @@ fn is_ecn_capable(packet: &[u8]) -> bool {
 }
 
 impl LaneState {
+    /// Whether the next packet is lost, of which so many in a thousand are.
+    fn loses(&mut self, per_mille: u64) -> bool {
+        if per_mille == 0 {
+            return false;
+        }
+        let size = 1000 / per_mille;
+        let (left, before) = self.group.unwrap_or_else(|| (size, self.random.below(size)));
+        self.group = (left > 1).then(|| (left - 1, before.wrapping_sub(1)));
+        before == 0
+    }
+
     /// Puts a packet under way and says whether it will overtake an earlier one.
     fn schedule(&mut self, packet: Vec<u8>, bad: Impairments) -> bool {
         let jitter = bad.jitter.mul_f64(self.random.below(1000) as f64 / 1000.0);
