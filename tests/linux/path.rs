@@ -2,7 +2,6 @@
 
 use super::exchange::{SERVER_SOCKET, exchange_over, from_server};
 use crate::common::capture::Capture;
-use crate::common::namespace::set_sysctl;
 use crate::common::router::{Errors, behind_a_router};
 use crate::common::segment::{HEADER, Segment};
 use crate::common::socket::connect_with;
@@ -64,17 +63,6 @@ fn a_black_hole_costs_seconds_and_not_the_connection() {
         assert!(took > Duration::from_secs(6) && took < Duration::from_secs(20), "{took:?}");
         let passing = packets.iter().filter(|(length, _)| *length <= 1024).count();
         assert!(passing > 400, "{passing} of {}", packets.len());
-    });
-}
-
-#[test]
-fn a_black_hole_behind_linux_is_probed_by_linux() {
-    against_the_server(|_| {
-        behind_a_router(1200, Errors::Lost, || {
-            set_sysctl("net.ipv4.tcp_mtu_probing", "2");
-            set_sysctl("net.ipv4.tcp_base_mss", "536");
-            exchange_over(connect_with(SERVER_SOCKET, &[]), 20_000);
-        });
     });
 }
 
