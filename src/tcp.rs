@@ -45,7 +45,10 @@ pub mod segment;
 mod selective;
 mod send;
 mod send_order;
+mod send_queue;
+mod send_window;
 pub mod seq;
+mod silly_window;
 mod sizing;
 #[cfg(test)]
 mod solo;

@@ -1,7 +1,6 @@
-//! The sending side: what is to be sent, and when (RFC 9293 §3.4, §3.7.4, §3.8.1, §3.8.3, §3.8.6).
+//! The sending side: what is to be sent, and when (RFC 9293 §3.4, §3.8.1, §3.8.3, §3.8.6).
 
 use core::fmt;
-use std::collections::VecDeque;
 
 use smoltcp::time::{Duration, Instant};
 
@@ -14,12 +13,14 @@ use super::rtt::Rtt;
 use super::sack::Block;
 use super::segment::Segment;
 use super::selective::{Arrival, Cause, Expired, Selective};
+use super::send_queue::SendQueue;
+use super::send_window::SendWindow;
 use super::seq::SeqNum;
+use super::silly_window::{Behind, Proposal};
 use super::timers::{SendTimer, earlier, elapsed};
 use super::tlp::Content;
 use super::urgent::SndUp;
 use super::user_timeout::{Patience, UserTimeout};
-use super::window::MAX_SHIFT;
 
 /// How many segments have to follow a probe of the path, so that its loss is noticed without a timeout: DupThresh (RFC 6675 §2), and
 /// one for the good measure of a short last one.
@@ -112,26 +113,16 @@ pub(super) struct Sender {
     snd_una: SeqNum,
     /// SND.NXT: past everything ever sent; sending again does not move it back.
     snd_nxt: SeqNum,
-    /// SND.WND, scaled.
-    snd_wnd: u32,
-    /// SND.WL1.
-    snd_wl1: SeqNum,
-    /// SND.WL2.
-    snd_wl2: SeqNum,
-    /// MAX.SND.WND (RFC 5961 §5).
-    max_snd_wnd: u32,
-    /// Snd.Wind.Shift.
-    shift: u8,
+    /// SND.WND and what belongs to it.
+    window: SendWindow,
     /// Eff.snd.MSS, SACK blocks apart. Here goes what path MTU discovery learns (RFC 1191).
     mss: u32,
     /// Octets of the SACK option that the next segment has (RFC 9293 §3.7.1, MUST-16).
     options_len: u32,
     /// The Eff.snd.MSS that one segment of new text is to try, SACK blocks apart (RFC 4821).
     path_probe: Option<u32>,
-    /// The text from SND.UNA on, past our SYN.
-    text: VecDeque<u8>,
-    /// The number of our FIN, once the user has closed.
-    fin: Option<SeqNum>,
+    /// What the user gave and the peer has not acknowledged.
+    queue: SendQueue,
     /// SND.UP.
     snd_up: SndUp,
     /// The one timer.
@@ -162,10 +153,6 @@ pub(super) struct Sender {
     handshake: Handshake,
     /// Nagle's algorithm.
     nagle: Nagle,
-    /// SND.BUFF, as it is at least.
-    buff_bytes: usize,
-    /// SND.BUFF, as it is at most.
-    buff_max_bytes: usize,
     /// The override timeout.
     override_timeout: Duration,
     /// R2 of text and FIN.
@@ -179,9 +166,9 @@ impl fmt::Debug for Sender {
             .field("iss", &self.iss)
             .field("snd_una", &self.snd_una)
             .field("snd_nxt", &self.snd_nxt)
-            .field("snd_wnd", &self.snd_wnd)
-            .field("text_len", &self.text.len())
-            .field("fin", &self.fin)
+            .field("window", &self.window)
+            .field("text_len", &self.queue.len())
+            .field("fin", &self.queue.fin())
             .field("timer", &self.timer)
             .field("rtt", &self.rtt)
             .field("congestion", &self.congestion)
@@ -200,16 +187,11 @@ impl Sender {
             our_syn: OurSyn::Outstanding,
             snd_una: iss,
             snd_nxt: iss + 1,
-            snd_wnd: 0,
-            snd_wl1: iss,
-            snd_wl2: iss,
-            max_snd_wnd: 0,
-            shift: 0,
+            window: SendWindow::new(iss),
             mss,
             options_len: 0,
             path_probe: None,
-            text: VecDeque::new(),
-            fin: None,
+            queue: SendQueue::new(iss, config),
             snd_up: SndUp::default(),
             timer: SendTimer::Retransmission(now + rtt.rto()),
             patience: Patience::new(UserTimeout::After(config.syn_timeout), now),
@@ -225,8 +207,6 @@ impl Sender {
             sack: Sack::Off,
             handshake: Handshake::AtOnce,
             nagle: config.nagle,
-            buff_bytes: config.snd_buff_bytes,
-            buff_max_bytes: config.snd_buff_max_bytes,
             override_timeout: config.override_timeout,
             user_timeout: config.user_timeout,
         };
@@ -238,22 +218,12 @@ impl Sender {
     pub(super) fn take_syn(&mut self, syn: &Segment, config: &Config) {
         self.mss = config.snd_mss(syn.options.mss);
         self.sack = config.sack_with(&syn.options);
-        // RFC 7323 §2.3: a shift count above 14 is used as 14.
-        self.shift = syn.options.window_scale.map_or(0, |shift| shift.min(MAX_SHIFT));
-        self.set_window(syn, u32::from(syn.wnd));
+        self.window.take_syn(syn);
     }
 
     /// Options take so many octets of each segment (RFC 9293 §3.7.1, MUST-16).
     pub(super) fn reserve(&mut self, option_bytes: u32) {
         self.mss = self.mss.saturating_sub(option_bytes).max(1);
-    }
-
-    /// SND.WND <- SEG.WND, SND.WL1 <- SEG.SEQ, SND.WL2 <- SEG.ACK.
-    fn set_window(&mut self, segment: &Segment, snd_wnd: u32) {
-        self.snd_wnd = snd_wnd;
-        self.max_snd_wnd = self.max_snd_wnd.max(snd_wnd);
-        self.snd_wl1 = segment.seq;
-        self.snd_wl2 = segment.ack;
     }
 
     /// Our SYN was acknowledged with this window: begins to send text (RFC 9293 §3.10.7.4, SYN-RECEIVED).
@@ -270,16 +240,14 @@ impl Sender {
         self.our_syn = OurSyn::Acknowledged;
         self.snd_una = segment.ack;
         self.patience = Patience::new(self.user_timeout, now);
-        // RFC 7323 §2.2: the window of a SYN,ACK is not scaled.
-        let shift = if segment.control.syn() { 0 } else { self.shift };
-        self.set_window(segment, u32::from(segment.wnd) << shift);
+        self.window.take(segment);
         self.rearm(now, Restart::Yes);
         self.check();
     }
 
     /// A window without scaling as an ACK would announce it, if less than exactly.
     pub(super) const fn scaled_down(&self, wnd: u16) -> u16 {
-        wnd >> self.shift
+        self.window.scaled_down(wnd)
     }
 
     /// Takes what the user may set during the connection.
@@ -337,7 +305,7 @@ impl Sender {
 
     /// SEND with the URGENT flag: everything up to the end of `text` is urgent (RFC 9293 §3.9.1.2).
     pub(super) fn send_urgent(&mut self, text: &[u8], now: Instant) {
-        self.snd_up.mark(self.text_end() + u32::try_from(text.len()).unwrap_or(0));
+        self.snd_up.mark(self.queue.text_end() + u32::try_from(text.len()).unwrap_or(0));
         self.send(text, now);
     }
 
@@ -384,7 +352,7 @@ impl Sender {
 
     /// SND.WND.
     pub(super) const fn snd_wnd(&self) -> u32 {
-        self.snd_wnd
+        self.window.snd_wnd()
     }
 
     /// Eff.snd.MSS.
@@ -424,14 +392,12 @@ impl Sender {
 
     /// Octets that the peer has not acknowledged, or that were not sent yet.
     pub(super) fn buffered(&self) -> usize {
-        self.text.len()
+        self.queue.len()
     }
 
     /// Whether the user may give more.
     pub(super) fn has_room(&self) -> bool {
-        // What is outstanding stays in the buffer for a round trip: it must hold as much again for the next one.
-        let needed = usize::try_from(self.congestion.cwnd()).unwrap_or(usize::MAX).saturating_mul(2);
-        self.text.len() < needed.min(self.buff_max_bytes).max(self.buff_bytes)
+        self.queue.has_room(self.congestion.cwnd())
     }
 
     /// The SEQ of a segment without text: SND.NXT (RFC 9293 §3.10.7.4).
@@ -440,16 +406,16 @@ impl Sender {
     /// dropped there (RFC 9293 §A.2); then it is the last number that the peer has to accept if it took nothing of what is outside.
     /// If it did take it, it answers what we retransmit, and the answer to that, a challenge ACK, has SND.NXT.
     pub(super) fn ack_seq(&self) -> SeqNum {
-        let right = self.snd_una + self.snd_wnd;
+        let right = self.snd_una + self.snd_wnd();
         if self.our_syn == OurSyn::Outstanding || self.snd_nxt.is_at_or_before(right) {
             return self.snd_nxt;
         }
-        self.snd_una + self.snd_wnd.saturating_sub(1)
+        self.snd_una + self.snd_wnd().saturating_sub(1)
     }
 
     /// RFC 5961 §5: SND.UNA - MAX.SND.WND =< SEG.ACK =< SND.NXT.
     pub(super) fn is_ack_acceptable(&self, seg_ack: SeqNum) -> bool {
-        let lowest = self.snd_una - self.max_snd_wnd;
+        let lowest = self.snd_una - self.window.max_snd_wnd();
         lowest.is_at_or_before(seg_ack) && seg_ack.is_at_or_before(self.snd_nxt)
     }
 
@@ -460,7 +426,7 @@ impl Sender {
 
     /// Whether this acknowledgement covers our FIN.
     pub(super) fn acknowledges_fin(&self, seg_ack: SeqNum) -> bool {
-        self.fin.is_some_and(|fin| seg_ack == fin + 1 && self.snd_nxt == seg_ack)
+        self.queue.fin().is_some_and(|fin| seg_ack == fin + 1 && self.snd_nxt == seg_ack)
     }
 
     /// SEND (RFC 9293 §3.10.2).
@@ -468,7 +434,7 @@ impl Sender {
         if self.is_all_sent() && self.snd_una == self.snd_nxt {
             self.patience.renew(now);
         }
-        self.text.extend(text);
+        self.queue.push(text);
         self.rearm(now, Restart::No);
     }
 
@@ -477,27 +443,13 @@ impl Sender {
         if self.is_all_sent() && self.snd_una == self.snd_nxt {
             self.patience.renew(now);
         }
-        let end = self.text_end();
-        self.fin.get_or_insert(end);
+        self.queue.close();
         self.rearm(now, Restart::No);
-    }
-
-    /// The sequence number of the first octet of `text`.
-    fn text_seq(&self) -> SeqNum {
-        match self.our_syn {
-            OurSyn::Outstanding => self.iss + 1,
-            OurSyn::Acknowledged => self.snd_una,
-        }
-    }
-
-    /// The sequence number after the last octet of `text`.
-    fn text_end(&self) -> SeqNum {
-        self.text_seq() + u32::try_from(self.text.len()).unwrap_or(u32::MAX >> 1)
     }
 
     /// The sequence number after all that the user gave us, its FIN counted.
     fn stream_end(&self) -> SeqNum {
-        self.fin.map_or_else(|| self.text_end(), |fin| fin + 1)
+        self.queue.stream_end()
     }
 
     /// Whether all of that was sent at least once.
@@ -510,26 +462,14 @@ impl Sender {
         self.snd_nxt.distance_from(self.snd_una)
     }
 
-    /// The octets of `outgoing`, in two pieces.
+    /// The octets of `outgoing`.
     pub(super) fn copy_text(&self, outgoing: &Outgoing) -> Vec<u8> {
-        let from = usize::try_from(outgoing.seq.distance_from(self.text_seq())).unwrap_or(usize::MAX);
-        let len = usize::try_from(outgoing.text_len).unwrap_or(usize::MAX);
-        let (first, second) = self.text.as_slices();
-        let mut copy = Vec::with_capacity(len);
-        if let Some(tail) = first.get(from..) {
-            copy.extend_from_slice(tail.get(..len).unwrap_or(tail));
-        }
-        let from = from.saturating_sub(first.len());
-        if let Some(rest) = second.get(from..) {
-            let missing = len.saturating_sub(copy.len());
-            copy.extend_from_slice(rest.get(..missing).unwrap_or(rest));
-        }
-        copy
+        self.queue.copy(outgoing.seq, outgoing.text_len)
     }
 
     /// Whether `outgoing` empties the queue, so that PSH is set (RFC 9293 §3.9.1.2, MUST-61).
     pub(super) fn is_last(&self, outgoing: &Outgoing) -> bool {
-        outgoing.text_len > 0 && outgoing.seq + outgoing.text_len == self.text_end()
+        outgoing.text_len > 0 && outgoing.seq + outgoing.text_len == self.queue.text_end()
     }
 
     // What to send.
@@ -580,8 +520,8 @@ impl Sender {
 
     /// A segment from `seq` on, with what may be sent of the stream up to `limit`: at most one MSS, and not past the window.
     fn cut(&self, seq: SeqNum, limit: SeqNum, reason: Reason) -> Option<Outgoing> {
-        let right = (self.snd_una + self.snd_wnd).earlier_of(limit);
-        let text_right = right.earlier_of(self.text_end());
+        let right = (self.snd_una + self.snd_wnd()).earlier_of(limit);
+        let text_right = right.earlier_of(self.queue.text_end());
         let sendable = if seq.is_before(text_right) { text_right.distance_from(seq) } else { 0 };
         let room = match reason {
             Reason::Fresh => self.path_probe_room(sendable).unwrap_or_else(|| self.room()),
@@ -589,7 +529,7 @@ impl Sender {
         };
         let text_len = sendable.min(room);
         let after = seq + text_len;
-        let ending = if self.fin == Some(after) && after.is_before(right) { Ending::Fin } else { Ending::Open };
+        let ending = if self.queue.fin() == Some(after) && after.is_before(right) { Ending::Fin } else { Ending::Open };
         let outgoing = Outgoing { seq, text_len, ending, reason };
         (outgoing.end() != seq).then_some(outgoing)
     }
@@ -607,7 +547,7 @@ impl Sender {
 
     /// A zero-window probe: one octet (RFC 9293 §3.8.6.1, MUST-36), the oldest one outstanding or else a new one.
     fn probe(&self) -> Option<Outgoing> {
-        let ending = if self.fin == Some(self.snd_una) { Ending::Fin } else { Ending::Open };
+        let ending = if self.queue.fin() == Some(self.snd_una) { Ending::Fin } else { Ending::Open };
         let text_len = match ending {
             Ending::Fin => 0,
             Ending::Open => 1,
@@ -672,21 +612,23 @@ impl Sender {
         self.snd_una == self.snd_nxt && elapsed(now, self.sent_at) > self.rtt.rto()
     }
 
-    /// RFC 9293 §3.8.6.2.1 (MUST-38) and §3.7.4 (SHLD-7).
+    /// Whether silly window avoidance and Nagle let it go.
     fn is_worth_sending(&self, outgoing: &Outgoing) -> bool {
-        // (1) a maximum-sized segment.
-        if outgoing.text_len >= self.room() {
-            return true;
-        }
-        let is_rest = outgoing.end() == self.stream_end();
-        // Nothing can follow a FIN, so there is nothing to wait for.
-        if is_rest && outgoing.ending == Ending::Fin {
-            return true;
-        }
-        // The brackets of (2) and (3): the Nagle algorithm.
-        let nagle_agrees = self.nagle == Nagle::Off || self.snd_una == self.snd_nxt || self.snd_up.is_pending();
-        // (2) all that is queued, (3) half of the largest window ever seen.
-        nagle_agrees && (is_rest || outgoing.text_len >= self.max_snd_wnd / 2)
+        let behind = match outgoing.ending {
+            Ending::Open if outgoing.end() != self.stream_end() => Behind::Text,
+            Ending::Open => Behind::Nothing,
+            Ending::Fin => Behind::TheEnd,
+        };
+        let is_idle = self.snd_una == self.snd_nxt;
+        let proposal = Proposal {
+            text_len: outgoing.text_len,
+            full_len: self.room(),
+            behind,
+            // Urgent data is not held back either.
+            nagle: if is_idle || self.snd_up.is_pending() { Nagle::Off } else { self.nagle },
+            max_snd_wnd: self.window.max_snd_wnd(),
+        };
+        proposal.is_worth_sending()
     }
 
     // What sending it changes.
@@ -823,7 +765,7 @@ impl Sender {
 
     /// The FIN with all the text before it counted as sent: should some of it be missing, it is outstanding from now on.
     pub(super) fn fin_again(&mut self, now: Instant) -> SeqNum {
-        let fin = self.fin.unwrap_or(self.snd_nxt);
+        let fin = self.queue.fin().unwrap_or(self.snd_nxt);
         self.rtt.sent_again(now);
         let end = self.stream_end();
         if let Loss::Selective(selective) = &mut self.loss {
@@ -842,22 +784,24 @@ impl Sender {
         if segment.ack.is_before(self.snd_una) || segment.ack.is_after(self.snd_nxt) {
             return;
         }
-        let snd_wnd = u32::from(segment.wnd) << self.shift;
         let before = self.snd_una;
         let restart = if self.is_new_ack(segment.ack) {
             self.advance(segment.ack, now)
         } else {
             if trim == Trim::Whole {
-                self.count_duplicate(segment, snd_wnd);
+                self.count_duplicate(segment);
             }
             Restart::No
         };
-        if self.snd_wnd == 0 {
+        if self.snd_wnd() == 0 {
             // RFC 9293 §3.8.6.1 (MUST-37): as long as probes are answered, the connection stays.
             self.patience.renew(now);
         }
-        if self.snd_una != before || self.is_newer_window(segment) {
-            self.update_window(segment, snd_wnd);
+        // Deviation: the RFC's test leaves out that an acknowledgement of something new must be newer, even if it comes with an old
+        // sequence number because its text was retransmitted. Such a segment tells the window too; without it, SND.UNA would carry the
+        // old window past its edge. A peer sees that we keep to the window it sent last.
+        if self.snd_una != before || self.window.is_newer(segment) {
+            self.update_window(segment);
         }
         self.recover_selectively(segment, before, now);
         self.rearm(now, restart);
@@ -884,12 +828,7 @@ impl Sender {
     fn advance(&mut self, seg_ack: SeqNum, now: Instant) -> Restart {
         let flight = self.flight();
         let acked = seg_ack.distance_from(self.snd_una);
-        let text = usize::try_from(seg_ack.distance_from(self.text_seq())).unwrap_or(usize::MAX);
-        self.text.drain(..text.min(self.text.len()));
-        if self.text.is_empty() && self.text.capacity() > self.buff_bytes.saturating_mul(2) {
-            // A connection that falls idle keeps no more than it began with.
-            self.text = VecDeque::new();
-        }
+        self.queue.acknowledged(seg_ack);
         self.rtt.acknowledged(seg_ack, now);
         self.snd_una = seg_ack;
         self.snd_up.acknowledged(seg_ack);
@@ -930,8 +869,9 @@ impl Sender {
     }
 
     /// RFC 5681 §2: a duplicate ACK has no text, does not change the window, and something is outstanding.
-    fn count_duplicate(&mut self, segment: &Segment, snd_wnd: u32) {
-        let is_duplicate = self.snd_una != self.snd_nxt && segment.seg_len() == 0 && snd_wnd == self.snd_wnd;
+    fn count_duplicate(&mut self, segment: &Segment) {
+        let snd_wnd = self.window.announced(segment);
+        let is_duplicate = self.snd_una != self.snd_nxt && segment.seg_len() == 0 && snd_wnd == self.snd_wnd();
         // The answers to zero-window probes look the same, but no loss causes them.
         if !is_duplicate || snd_wnd == 0 {
             return;
@@ -946,23 +886,13 @@ impl Sender {
         }
     }
 
-    /// RFC 9293 §3.10.7.4: whether the segment was sent after the one that last told the window.
-    ///
-    /// Deviation: the RFC's test leaves out that an acknowledgement of something new must be newer, even if it comes with an old
-    /// sequence number because its text was retransmitted. Such a segment tells the window too; without it, SND.UNA would carry the
-    /// old window past its edge. A peer sees that we keep to the window it sent last.
-    fn is_newer_window(&self, segment: &Segment) -> bool {
-        self.snd_wl1.is_before(segment.seq)
-            || (self.snd_wl1 == segment.seq && self.snd_wl2.is_at_or_before(segment.ack))
-    }
-
     /// Takes a newer window.
-    fn update_window(&mut self, segment: &Segment, snd_wnd: u32) {
-        if self.snd_wnd == 0 && snd_wnd > 0 && self.snd_una != self.snd_nxt {
+    fn update_window(&mut self, segment: &Segment) {
+        if self.snd_wnd() == 0 && self.window.announced(segment) > 0 && self.snd_una != self.snd_nxt {
             // What was sent into the closed window was most likely dropped there; that is no congestion.
             self.recover_all();
         }
-        self.set_window(segment, snd_wnd);
+        self.window.take(segment);
     }
 
     // The timer.
@@ -971,7 +901,7 @@ impl Sender {
     fn rearm(&mut self, now: Instant, restart: Restart) {
         let is_outstanding = self.snd_una != self.snd_nxt;
         let rto = self.rtt.rto();
-        self.timer = if self.snd_wnd == 0 && (is_outstanding || !self.is_all_sent()) {
+        self.timer = if self.snd_wnd() == 0 && (is_outstanding || !self.is_all_sent()) {
             match self.timer {
                 SendTimer::Persist { .. } => self.timer,
                 // RFC 9293 §3.8.6.1 (SHLD-29): first after one RTO.
@@ -1009,7 +939,7 @@ impl Sender {
 
     /// When the peer has not answered for too long (RFC 9293 §3.8.3: R2).
     fn gives_up_at(&self) -> Option<Instant> {
-        let is_waiting = self.snd_una != self.snd_nxt || (self.snd_wnd == 0 && !self.is_all_sent());
+        let is_waiting = self.snd_una != self.snd_nxt || (self.snd_wnd() == 0 && !self.is_all_sent());
         if is_waiting { self.patience.gives_up_at() } else { None }
     }
 
@@ -1354,6 +1284,12 @@ mod tests {
         assert_eq!(bench.snd.congestion().cwnd(), 10_000);
     }
 
+    /// A SYN with the largest window scale.
+    fn scaled_syn() -> Segment {
+        let options = Options { window_scale: Some(14), ..Options::default() };
+        Segment { seq: IRS, wnd: 65_535, control: Control::SYN, options, ..Segment::default() }
+    }
+
     #[test]
     fn stream_may_be_longer_than_the_sequence_space() {
         const PIECE: u32 = 1 << 20;
@@ -1361,7 +1297,7 @@ mod tests {
         for (sack, pieces) in [(Sack::Off, 3000), (Sack::On, 4100)] {
             let mut bench = bench_with(BASES[0], 65_535, &Config { sack, ..Config::default() });
             bench.snd.mss = 8000;
-            bench.snd.shift = MAX_SHIFT;
+            bench.snd.window.take_syn(&scaled_syn());
             let mut sent: u32 = 0;
             for _ in 0..pieces {
                 let mut flight = bench.send(usize::try_from(PIECE).unwrap());

@@ -31,7 +31,7 @@ pub(super) enum SendTimer {
     },
     /// Silly window avoidance holds text back with nothing outstanding: the override (RFC 9293 §3.8.6.2.1).
     Override(Instant),
-    // Here go keep-alives (RFC 9293 §3.8.4) and pacing; RACK-TLP has timers of its own, all before this one.
+    // Keep-alives, pacing and RACK-TLP have times of their own.
 }
 
 impl SendTimer {
