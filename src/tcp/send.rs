@@ -524,7 +524,7 @@ impl Sender {
         let text_right = right.earlier_of(self.queue.text_end());
         let sendable = if seq.is_before(text_right) { text_right.distance_from(seq) } else { 0 };
         let room = match reason {
-            Reason::Fresh => self.path_probe_room(sendable).unwrap_or_else(|| self.room()),
+            Reason::Fresh => self.path_probe_room().unwrap_or_else(|| self.room()),
             Reason::Timeout | Reason::Probe | Reason::Again | Reason::Reordered | Reason::TailProbe => self.room(),
         };
         let text_len = sendable.min(room);
@@ -534,15 +534,24 @@ impl Sender {
         (outgoing.end() != seq).then_some(outgoing)
     }
 
-    /// The text that a probe of the path has room for, if `sendable` octets are enough for it and for as many segments behind it as
-    /// it takes to notice its loss (RFC 4821 §7.4).
-    fn path_probe_room(&self, sendable: u32) -> Option<u32> {
+    /// The text that a probe of the path has room for, if there is text enough for it and for as many segments behind it as it takes to
+    /// notice its loss, and the windows are large enough for all that (RFC 4821 §7.4).
+    fn path_probe_room(&self) -> Option<u32> {
         let is_open = match &self.loss {
             Loss::NewReno(recovery) => recovery.is_open(),
             Loss::Selective(selective) => selective.is_open(),
         };
         let room = self.path_probe?.saturating_sub(self.options_len);
-        (is_open && sendable >= room + SEGMENTS_BEHIND_A_PATH_PROBE * self.mss).then_some(room)
+        let needed = room + SEGMENTS_BEHIND_A_PATH_PROBE * self.mss;
+        let unsent = self.queue.text_end().distance_from(self.snd_nxt.earlier_of(self.queue.text_end()));
+        (is_open && unsent.min(self.snd_wnd()).min(self.congestion.cwnd()) >= needed).then_some(room)
+    }
+
+    /// Whether a probe of the path has to wait until acknowledgements let go as much at once; `usable` octets the congestion window does.
+    fn path_probe_waits(&self, usable: u32) -> bool {
+        let right = self.snd_una + self.snd_wnd();
+        let usable = if self.snd_nxt.is_before(right) { usable.min(right.distance_from(self.snd_nxt)) } else { 0 };
+        self.snd_una != self.snd_nxt && self.path_probe_room().is_some_and(|room| usable < room)
     }
 
     /// A zero-window probe: one octet (RFC 9293 §3.8.6.1, MUST-36), the oldest one outstanding or else a new one.
@@ -595,7 +604,7 @@ impl Sender {
             Loss::NewReno(recovery) => (cwnd + recovery.limited_transmit() * self.mss).saturating_sub(self.flight()),
             Loss::Selective(selective) => selective.usable_for_new(cwnd, self.room()),
         };
-        if usable == 0 {
+        if usable == 0 || self.path_probe_waits(usable) {
             return None;
         }
         let outgoing = self.cut(self.snd_nxt, self.snd_nxt + usable.min(u32::MAX >> 1), Reason::Fresh)?;
