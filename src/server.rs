@@ -22,7 +22,8 @@ use crate::undirected::{Clock, Io};
 use crate::{RoleServerSystem, RoleServerUser, cb, user};
 
 /// Sessions at most, those in TIME-WAIT included, so this bounds threads (two each) and memory: beside its buffers a peer can pin about
-/// 2.5 MiB a session (the user's unfinished line of 1 MiB and its answer, the queues), and does so only by filling them.
+/// 2.5 MiB a session (the user's unfinished line of 1 MiB and its answer, the queues), and does so only by filling them; what waits of
+/// large windows has a bound for all sessions together ([`INBOX_POOL_BYTES`](crate::smol_lower::INBOX_POOL_BYTES)).
 const MAX_SESSIONS: usize = 4096;
 
 /// Octets that the buffers of all sessions may grow to: each new session gets its share of it, so that few connections may fill long fast

@@ -401,6 +401,13 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
         Ok(local)
     }
 
+    /// The peer is told that it may send so many octets: what arrives of them has room to wait.
+    pub(crate) fn expect(&self, rcv_wnd: u32) {
+        if let Some((_, inbox)) = &self.connection {
+            inbox.expect(rcv_wnd);
+        }
+    }
+
     /// Ends the binding to a connection: this session listens again.
     pub(crate) fn forget(&mut self) {
         self.connection = None;
@@ -458,7 +465,9 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
                     let (remote, segment, _) = self.adopt(arrival);
                     (remote, segment)
                 }
-                Source::Connected(remote, inbox) => (remote, recv_until::<_, Peer>(inbox.receiver(), deadline)?),
+                Source::Connected(remote, inbox) => {
+                    (remote, recv_until::<_, Peer>(inbox.receiver(), deadline)?.into_segment())
+                }
                 Source::Nowhere => return Err(SessionError::Gone { role: Name::of::<Peer>() }),
             };
             if filter.filter(remote, &segment) == Filtered::Accepted {

@@ -11,6 +11,7 @@ mod inbox;
 mod ip;
 mod jar;
 mod link;
+mod room;
 mod table;
 mod tun;
 mod wire;
@@ -26,7 +27,8 @@ use smoltcp::wire::{IpProtocol, Ipv4Packet};
 pub use error::{ConnectError, DeviceError, ListenError};
 pub use inbox::{Arrival, Backlog, Inbox, Standing};
 pub use link::{BadLink, Impairment, LinkEnd, perfect};
-pub use table::{BACKLOG, INBOX_BYTES, INBOX_SEGMENTS, MAX_CONNECTIONS, MAX_HALF_OPEN, SEGMENT_OVERHEAD_BYTES};
+pub use room::{INBOX_BYTES, INBOX_POOL_BYTES, SEGMENT_OVERHEAD_BYTES, Waiting};
+pub use table::{BACKLOG, MAX_CONNECTIONS, MAX_HALF_OPEN};
 
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNum;

@@ -328,6 +328,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     where
         M: Message + Into<Segment>,
     {
+        self.io.net.expect(tcp.rcv_wnd());
         self.io.net.select_one(st, tcp.remote(), segment)
     }
 

@@ -218,6 +218,11 @@ impl<S: State> Tcp<S> {
         self.tcb.remote
     }
 
+    /// RCV.WND as the peer was told.
+    pub(crate) fn rcv_wnd(&self) -> u32 {
+        self.tcb.rcv.rcv_wnd()
+    }
+
     /// The ACK owed for a segment that is not acceptable (`Answer::Ack`); it counts against the throttle of RFC 5961 §7.
     pub fn challenge(&mut self, segment: &Segment, now: Instant) -> Ack {
         self.tcb.count_challenge(segment, now);

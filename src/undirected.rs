@@ -11,7 +11,7 @@ use smoltcp::time::Instant;
 use crate::calls::Data;
 use crate::cb::CbChannel;
 use crate::smol_channel::{Arrived, ChannelFilter, Filtered, NetChannel, Source};
-use crate::smol_lower::Arrival;
+use crate::smol_lower::{Arrival, Waiting};
 use crate::st::{Envelope, Name, Offer, Picked, SessionError, Timeout, Token};
 use crate::tcp::cookie::Admission;
 use crate::tcp::segment::Segment;
@@ -106,7 +106,7 @@ impl<S: SystemSide> Io<S> {
             };
             match self.wait(user, until)? {
                 Event::Segment(Ok(segment)) if self.accepts(filter, &segment) => {
-                    return Ok(judge(Arrived::Segment(segment), self.clock.now()).take(st));
+                    return Ok(judge(Arrived::Segment(segment.into_segment()), self.clock.now()).take(st));
                 }
                 Event::Icmp(Ok(error)) if filter.filter_icmp(&error) == Filtered::Accepted => {
                     return Ok(judge(Arrived::Icmp(error), self.clock.now()).take(st));
@@ -149,7 +149,8 @@ impl<S: SystemSide> Io<S> {
                 return Err(network_gone::<S>());
             };
             match inbox.receiver().try_recv() {
-                Ok(segment) => {
+                Ok(waiting) => {
+                    let segment = waiting.into_segment();
                     self.segments_in_a_row += 1;
                     if self.accepts(filter, &segment) {
                         return Ok(Some(Arrived::Segment(segment)));
@@ -170,7 +171,7 @@ impl<S: SystemSide> Io<S> {
         }
     }
 
-    fn wait(&self, user: User, until: Option<Instant>) -> Result<Event<Segment>, SessionError> {
+    fn wait(&self, user: User, until: Option<Instant>) -> Result<Event<Waiting>, SessionError> {
         let Source::Connected(_, inbox) = self.net.source() else {
             return Err(network_gone::<S>());
         };

@@ -4,6 +4,8 @@
 
 #[path = "roles/client.rs"]
 mod client;
+#[path = "roles/lag.rs"]
+mod lag;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
@@ -42,21 +44,24 @@ fn with_hosts(there: Impairment, back: Impairment, meeting: impl FnOnce(&SmolLow
 
 /// The same with a server of lines at one of them.
 fn with_server(there: Impairment, back: Impairment, meeting: impl FnOnce(&SmolLower)) {
-    with_hosts(there, back, |client, lower| {
-        let server = Server {
-            lower: lower.clone(),
-            backlog: lower.listen(PORT).unwrap(),
-            local: LocalAddr { addr: SERVER, port: PORT },
-            config: Config::default(),
-            settings: Vec::new(),
-            isn: IsnSecret([7; 16]),
-            clock: Clock::start(),
-        };
-        thread::scope(|threads| {
-            threads.spawn(|| server.run());
-            meeting(client);
-            lower.stop();
-        });
+    with_hosts(there, back, |client, lower| serving(lower, || meeting(client)));
+}
+
+/// A server of lines on this host for as long as `meeting` takes; then the host stops.
+fn serving(lower: &SmolLower, meeting: impl FnOnce()) {
+    let server = Server {
+        lower: lower.clone(),
+        backlog: lower.listen(PORT).unwrap(),
+        local: LocalAddr { addr: SERVER, port: PORT },
+        config: Config::default(),
+        settings: Vec::new(),
+        isn: IsnSecret([7; 16]),
+        clock: Clock::start(),
+    };
+    thread::scope(|threads| {
+        threads.spawn(|| server.run());
+        meeting();
+        lower.stop();
     });
 }
 
@@ -153,4 +158,17 @@ fn two_clients_that_open_at_once_have_one_connection() {
             assert_eq!(heard.unwrap(), b"from one");
         });
     });
+}
+
+#[test]
+fn a_thread_that_lags_loses_nothing_of_the_window_it_announced() {
+    let (sent, acknowledged) = lag::burst(&[b'x'; 1000], 250);
+    assert_eq!(sent, acknowledged);
+}
+
+#[test]
+fn a_burst_of_tiny_segments_at_a_thread_that_lags_is_lost_in_part() {
+    // As long as there is room for the window in full segments, and not for as many in tiny ones.
+    let (sent, acknowledged) = lag::burst(b"x", 5000);
+    assert!((600..sent).contains(&acknowledged), "{acknowledged} of {sent}");
 }

@@ -7,6 +7,7 @@ use crossbeam_channel::Receiver;
 
 use super::SmolLower;
 use super::error::DeviceError;
+use super::room::Waiting;
 use super::table::{Place, Queues};
 use crate::tcp::IcmpError;
 use crate::tcp::cookie::{Admission, Baker, Cookie};
@@ -119,8 +120,13 @@ impl Inbox {
 
     /// Where the connection's segments come out; bounded, what does not fit is lost as on the way.
     #[must_use]
-    pub fn receiver(&self) -> &Receiver<Segment> {
+    pub fn receiver(&self) -> &Receiver<Waiting> {
         &self.queues.segments
+    }
+
+    /// The peer is told that it may send so many octets: from now on there is room for them.
+    pub fn expect(&self, rcv_wnd: u32) {
+        self.queues.room.expect(rcv_wnd);
     }
 
     /// Where ICMP errors about the connection's segments come out; bounded, what does not fit is lost.

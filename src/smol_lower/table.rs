@@ -2,6 +2,7 @@
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use log::debug;
@@ -10,6 +11,7 @@ use smoltcp::time::{Duration, Instant};
 use super::error::ListenError;
 use super::inbox::Arrival;
 use super::jar::Jar;
+use super::room::{Pool, Room, Waiting};
 use crate::smol_channel::Syn;
 use crate::tcp::IcmpError;
 use crate::tcp::cookie::{Baker, Cookie};
@@ -39,18 +41,6 @@ const BACKLOG_STRAYS: usize = BACKLOG / 4;
 /// The first dynamic port (RFC 6335 §6).
 const FIRST_DYNAMIC_PORT: u16 = 49_152;
 
-/// Segments that wait for one connection's thread; what comes on top is dropped like a packet lost on the way.
-/// A receive window of 256 KiB holds 180 full segments at an MTU of 1500.
-pub const INBOX_SEGMENTS: usize = 256;
-
-/// Bytes that wait for one connection's thread, reckoned as payload plus [`SEGMENT_OVERHEAD_BYTES`] each: [`INBOX_SEGMENTS`] full
-/// segments at an MTU of 1500. One segment is taken into an empty inbox whatever its size.
-pub const INBOX_BYTES: usize = INBOX_SEGMENTS * 1_500;
-
-/// What a segment occupies besides its payload, rounded up.
-pub const SEGMENT_OVERHEAD_BYTES: usize = 160;
-const _: () = assert!(size_of::<Segment>() + 2 * size_of::<usize>() <= SEGMENT_OVERHEAD_BYTES);
-
 /// ICMP errors that wait for one connection's thread; more say nothing new.
 const INBOX_ERRORS: usize = 4;
 
@@ -74,7 +64,9 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Queues {
     /// Its segments.
-    pub(super) segments: Receiver<Segment>,
+    pub(super) segments: Receiver<Waiting>,
+    /// The room they may take.
+    pub(super) room: Arc<Room>,
     /// ICMP errors about the segments it sent.
     pub(super) errors: Receiver<IcmpError>,
 }
@@ -148,9 +140,9 @@ pub(super) enum Admitted {
 
 /// The connections and the ports listened on.
 ///
-/// What a hostile peer can pin here is at most [`INBOX_BYTES`] for each of [`MAX_CONNECTIONS`] (1.5 GiB, and only while none of
-/// their threads runs; a single reassembled segment may be 64 KiB and still counts in), and [`BACKLOG`] segments of at most 64 KiB
-/// a listening port (16 MiB).
+/// What a hostile peer can pin here is at most [`INBOX_BYTES`](super::INBOX_BYTES) for each of [`MAX_CONNECTIONS`] (512 MiB) and
+/// [`INBOX_POOL_BYTES`](super::INBOX_POOL_BYTES) (256 MiB) for all together, and that only while none of their threads runs; and
+/// [`BACKLOG`] segments of at most 64 KiB a listening port (16 MiB).
 #[derive(Debug)]
 pub(super) struct Table {
     connections: HashMap<Key, Route>,
@@ -159,6 +151,7 @@ pub(super) struct Table {
     /// The half-open ones and when they began, oldest first, among others that no longer are.
     handshakes: VecDeque<(Place, Instant)>,
     jar: Jar,
+    pool: Arc<Pool>,
     serials: u64,
     life: Life,
 }
@@ -178,11 +171,9 @@ enum Life {
 pub(super) struct Route {
     serial: u64,
     handshake: Handshake,
-    inbox: Sender<Segment>,
+    inbox: Sender<Waiting>,
+    room: Arc<Room>,
     errors: Sender<IcmpError>,
-    /// Sizes of the segments last sent to the inbox, oldest first; those no longer waiting are forgotten at the next one.
-    sizes: VecDeque<usize>,
-    waiting_bytes: usize,
 }
 
 /// How far a connection is.
@@ -208,6 +199,7 @@ impl Table {
             half_open: 0,
             handshakes: VecDeque::new(),
             jar: Jar::new(address),
+            pool: Arc::default(),
             serials: 0,
             life: Life::Open,
         }
@@ -241,7 +233,7 @@ impl Table {
     /// finds the same inbox.
     pub(super) fn offer(&mut self, remote: SocketAddrV4, segment: Segment, now: Instant) -> Offered {
         let key = Key { remote, local_port: segment.dst_port };
-        if let Some(route) = self.connections.get_mut(&key) {
+        if let Some(route) = self.connections.get(&key) {
             return route.push(segment);
         }
         let Some(listener) = self.listeners.get(&key.local_port) else {
@@ -315,11 +307,12 @@ impl Table {
     /// Gives a connection its place.
     fn insert(&mut self, key: Key, handshake: Handshake) -> Connection {
         let serial = self.next_serial();
-        let (inbox, segments) = unbounded(); // bounded by `Route::push`, without room set aside for each connection
+        let (inbox, segments) = unbounded(); // bounded by the room, without memory set aside for each connection
         let (to_errors, errors) = bounded(INBOX_ERRORS);
-        let route = Route { serial, handshake, inbox, errors: to_errors, sizes: VecDeque::new(), waiting_bytes: 0 };
+        let room = Room::new(&self.pool);
+        let route = Route { serial, handshake, inbox, room: Arc::clone(&room), errors: to_errors };
         self.connections.insert(key, route);
-        (Place { key, serial }, Queues { segments, errors })
+        (Place { key, serial }, Queues { segments, room, errors })
     }
 
     /// Forgets the oldest entries of `handshakes` that are no longer half open, and all such when they have become many.
@@ -421,22 +414,14 @@ impl Table {
 
 impl Route {
     /// Puts a segment into the inbox if there is room.
-    fn push(&mut self, segment: Segment) -> Offered {
-        while self.sizes.len() > self.inbox.len() {
-            self.waiting_bytes -= self.sizes.pop_front().unwrap_or_default();
-        }
-        let size = segment.payload.len() + SEGMENT_OVERHEAD_BYTES;
-        let full =
-            self.sizes.len() >= INBOX_SEGMENTS || (!self.sizes.is_empty() && self.waiting_bytes + size > INBOX_BYTES);
-        if full {
+    fn push(&self, segment: Segment) -> Offered {
+        let Ok(waiting) = self.room.admit(segment) else {
             return Offered::Lost("the connection's inbox is full");
+        };
+        match self.inbox.send(waiting) {
+            Ok(()) => Offered::Taken,
+            Err(_) => Offered::Lost("the connection is just ending"),
         }
-        if self.inbox.send(segment).is_err() {
-            return Offered::Lost("the connection is just ending");
-        }
-        self.sizes.push_back(size);
-        self.waiting_bytes += size;
-        Offered::Taken
     }
 }
 
@@ -449,6 +434,7 @@ fn dynamic_ports(first: u16) -> impl Iterator<Item = u16> {
 #[cfg(test)]
 mod tests {
     use super::super::inbox::Standing;
+    use super::super::room::{INBOX_BYTES, SEGMENT_OVERHEAD_BYTES};
     use super::*;
     use crate::smol_lower::testing::{ACK, FIN, RST, SYN, US, segment};
     use crate::tcp::seq::SeqNum;
@@ -461,7 +447,7 @@ mod tests {
         SocketAddrV4::new(Ipv4Addr::new(198, 51, third, fourth), port)
     }
 
-    fn connection(offered: Offered) -> (Place, Receiver<Segment>) {
+    fn connection(offered: Offered) -> (Place, Receiver<Waiting>) {
         match offered {
             Offered::Listening { admitted: Admitted::Begins((place, queues)), .. } => (place, queues.segments),
             _ => panic!("no new connection"),
@@ -544,7 +530,7 @@ mod tests {
     }
 
     /// A half-open connection.
-    type Half = (Place, Receiver<Segment>);
+    type Half = (Place, Receiver<Waiting>);
 
     /// A table in which all half-open places are taken, and those who hold them.
     fn crowded() -> (Table, Receiver<Arrival>, Vec<Half>) {
@@ -695,24 +681,28 @@ mod tests {
     }
 
     #[test]
-    fn an_inbox_is_bounded_in_segments_and_bytes() {
+    fn an_inbox_is_bounded_and_follows_the_window() {
         let mut table = Table::new(US);
         let (_arrivals, _) = table.listen(555).unwrap();
-        let (_, inbox) = connection(table.offer(peer(1), segment(1, 555, SYN, b""), START));
-        let mut fill = |bytes: usize| {
+        let offered = table.offer(peer(1), segment(1, 555, SYN, b""), START);
+        let Offered::Listening { admitted: Admitted::Begins((_, queues)), .. } = offered else {
+            panic!("no new connection");
+        };
+        let (room, inbox) = (queues.room, queues.segments);
+        let mut fill = || {
             let before = inbox.len();
-            let payload = vec![7; bytes];
-            while matches!(table.offer(peer(1), segment(1, 555, ACK, &payload), START), Offered::Taken) {}
+            while matches!(table.offer(peer(1), segment(1, 555, ACK, &[7; 1000]), START), Offered::Taken) {}
             inbox.len() - before
         };
-        assert_eq!(fill(0), INBOX_SEGMENTS);
+        let own = INBOX_BYTES / (1000 + SEGMENT_OVERHEAD_BYTES);
+        assert_eq!(fill(), own);
         inbox.recv().unwrap();
-        assert_eq!(fill(1), 1);
-        while inbox.try_recv().is_ok() {}
-        let big = 60_000;
-        assert_eq!(fill(big), INBOX_BYTES / (big + SEGMENT_OVERHEAD_BYTES));
-        while inbox.try_recv().is_ok() {}
-        assert_eq!(fill(0), INBOX_SEGMENTS);
+        assert_eq!(fill(), 1);
+        room.expect(100_000);
+        assert_eq!(fill(), 150_000 / (1000 + SEGMENT_OVERHEAD_BYTES));
+        drop(inbox.try_iter().collect::<Vec<_>>());
+        room.expect(0);
+        assert_eq!(fill(), own);
     }
 
     #[test]
