@@ -48,18 +48,24 @@ impl Lines {
     /// Takes the next octets of the stream; returns what to answer and whether an empty line was among them, after
     /// which nothing is looked at.
     pub(super) fn push(&mut self, octets: &[u8]) -> (Vec<u8>, Then) {
-        let mut answer = Vec::new();
+        let mut answer = Vec::with_capacity(octets.len());
         for part in octets.split_inclusive(|&octet| octet == b'\n') {
             let (text, newline) = match part.split_last() {
                 Some((b'\n', text)) => (text, true),
                 _ => (part, false),
             };
+            if newline && self.line.is_empty() && self.state == LineState::Whole && text.len() <= MAX_LINE_BYTES {
+                // All of the line is here: it need not be kept first.
+                if text.is_empty() {
+                    return (answer, Then::Close);
+                }
+                self.alphabet.reverse_into(text, &mut answer);
+                answer.push(b'\n');
+                continue;
+            }
             self.extend(text, &mut answer);
             if !newline {
                 continue;
-            }
-            if self.line.is_empty() && self.state == LineState::Whole {
-                return (answer, Then::Close);
             }
             self.reverse_into(&mut answer);
             answer.push(b'\n');
@@ -87,21 +93,34 @@ impl Lines {
         self.line.extend_from_slice(text);
     }
 
-    /// Appends the present line reversed, as `rev` does: by characters in a text, by octets in other streams.
+    /// Appends the present line reversed, and begins the next one.
     fn reverse_into(&mut self, answer: &mut Vec<u8>) {
-        match (self.alphabet, std::str::from_utf8(&self.line)) {
-            (Alphabet::Utf8, Ok(text)) if !text.is_ascii() => {
-                let reversed: String = text.chars().rev().collect();
-                answer.extend_from_slice(reversed.as_bytes());
-            }
-            (_, Ok(_)) => answer.extend(self.line.iter().rev()),
-            (_, Err(_)) => {
-                self.alphabet = Alphabet::Octets;
-                answer.extend(self.line.iter().rev());
-            }
-        }
+        self.alphabet.reverse_into(&self.line, answer);
         self.line.clear();
         self.line.shrink_to(KEPT_BYTES);
+    }
+}
+
+impl Alphabet {
+    /// Appends a line reversed, as `rev` does: by characters in a text, by octets in other streams.
+    fn reverse_into(&mut self, line: &[u8], answer: &mut Vec<u8>) {
+        if *self == Self::Utf8 && !line.is_ascii() {
+            match std::str::from_utf8(line) {
+                Ok(text) => {
+                    let mut buffer = [0; 4];
+                    for character in text.chars().rev() {
+                        answer.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
+                    }
+                    return;
+                }
+                Err(_) => *self = Self::Octets,
+            }
+        }
+        let start = answer.len();
+        answer.extend_from_slice(line);
+        if let Some(reversed) = answer.get_mut(start..) {
+            reversed.reverse();
+        }
     }
 }
 
@@ -131,11 +150,17 @@ mod tests {
 
     #[test]
     fn the_cut_into_pieces_makes_no_difference() {
-        let whole = b"hello, world\nsecond line\nthird";
-        let (answer, _) = echo(&[whole]);
-        for cut in 0..whole.len() {
-            let (head, tail) = whole.split_at(cut);
-            assert_eq!(echo(&[head, tail]).0, answer, "cut at {cut}");
+        // The last of these is no text from its second line on.
+        for whole in [
+            "hello, world\nsecond line\nthird".as_bytes(),
+            "añ\nñññ\n\nx\n".as_bytes(),
+            b"\xc3\xb1a\n\xff\n\xc3\xb1a\n",
+        ] {
+            let (answer, then) = echo(&[whole]);
+            for cut in 0..whole.len() {
+                let (head, tail) = whole.split_at(cut);
+                assert_eq!(echo(&[head, tail]), (answer.clone(), then), "cut at {cut}");
+            }
         }
     }
 
