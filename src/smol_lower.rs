@@ -10,6 +10,7 @@ mod icmp;
 mod inbox;
 mod ip;
 mod jar;
+mod kernel;
 mod link;
 mod room;
 mod table;
@@ -20,7 +21,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use log::debug;
+use log::{debug, warn};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpProtocol, Ipv4Packet};
 
@@ -35,12 +36,16 @@ use crate::tcp::seq::SeqNum;
 use crate::tcp::{Carriage, Ecn, Fragmentation, Path, TcpClosed, Ttl};
 use icmp::Quoted;
 use ip::Host;
+use kernel::Way;
 use table::{Admitted, Key, LocalPort, Offered, Place, Reported, Table, Taken};
 use tun::Tun;
 use wire::{IpLayer, Wire};
 
 /// How long the IP thread waits for a packet before it looks whether it is to stop: short enough for a person not to notice.
 const STOP_CHECK: Duration = Duration::from_millis(100);
+
+/// How often the IP thread looks whether the link is still up, which the kernel tells only who sends.
+const LINK_CHECK: Duration = Duration::from_secs(1);
 
 /// Where and as whom we serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +116,7 @@ impl SmolLower {
         let host = config.host()?;
         let tun = Tun::open(&config.device)?;
         debug!("{}: attached, mtu {}", tun.device(), tun.mtu_bytes());
+        warn_of_the_way(config.address, tun.device());
         Ok(Self::over(Wire::Tun(tun), host, config))
     }
 
@@ -238,9 +244,15 @@ impl SmolLower {
         let _close_at_the_end = CloseAtTheEnd(self);
         let wire = &self.shared.wire;
         let mut ip_layer = IpLayer::new(wire, self.shared.host);
+        let mut looked = self.now();
         while !self.shared.stop.load(Ordering::Relaxed) {
             wire.wait(STOP_CHECK)?;
             ip_layer.drain(|packet, ecn| self.take(packet, ecn))?;
+            let now = self.now();
+            if looked + LINK_CHECK <= now {
+                looked = now;
+                wire.check_link()?;
+            }
             if let Some(error) = self.shared.broken.get() {
                 return Err(error.clone());
             }
@@ -383,6 +395,29 @@ impl SmolLower {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.shared.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says so when the host does not send packets for our address to our device: nobody could reach us, and nobody would know why.
+///
+/// That is no error: the device may get its address after us, and peers may be behind other routes.
+fn warn_of_the_way(address: Ipv4Addr, device: &str) {
+    match kernel::way_to(address) {
+        None => debug!("the kernel does not tell where packets for {address} go"),
+        Some(Way::Through(found)) if found == device => {}
+        Some(Way::Through(other)) => {
+            warn!("the host sends packets for {address} to {other}, not to {device}: they will not arrive here");
+        }
+        Some(Way::ToItself) => {
+            warn!(
+                "{address} is the host's own address: packets for it will not arrive here, choose another in its network"
+            );
+        }
+        Some(Way::Nowhere) => {
+            warn!(
+                "the host has no route to {address}: give {device} an address in its network, as `sudo ./up.sh` does"
+            );
+        }
     }
 }
 

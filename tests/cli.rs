@@ -205,6 +205,33 @@ fn a_device_that_is_deleted_ends_the_program_with_one_line() {
 }
 
 #[test]
+fn a_link_that_is_set_down_while_idle_ends_the_program_with_one_line() {
+    in_namespace(|| losing_the_device_ends_the_program(&["link", "set", "dev", DEVICE, "down"]));
+}
+
+#[test]
+fn an_address_that_the_host_does_not_send_to_the_device_is_warned_of_in_one_line() {
+    in_namespace(|| {
+        make_device();
+        run("ip", &["route", "add", "192.0.2.128/25", "dev", "lo"]);
+        for (address, says) in [
+            ("192.0.2.2", None),
+            ("192.0.2.127", None),
+            ("192.0.2.1", Some("192.0.2.1 is the host's own address")),
+            ("192.0.2.129", Some("to lo, not to tun-st")),
+            ("198.51.100.7", Some("no route to 198.51.100.7")),
+        ] {
+            let server = Server::spawn(&["--address", address]);
+            server.wait_for_log("CLOSED -> LISTEN");
+            let log = server.log();
+            let warnings: Vec<_> = log.iter().filter(|line| line.contains("WARN")).collect();
+            assert_eq!(warnings.len(), usize::from(says.is_some()), "{address}: {log:?}");
+            assert!(says.is_none_or(|says| warnings[0].contains(says)), "{address}: {log:?}");
+        }
+    });
+}
+
+#[test]
 fn a_device_that_is_switched_off_and_on_is_served_again_or_ends_the_program() {
     in_namespace(|| {
         let mut server = Server::start();

@@ -13,6 +13,7 @@ use smoltcp::phy::{Medium, TunTapInterface};
 use smoltcp::time::Duration;
 
 use super::error::DeviceError;
+use super::kernel::{self, Link};
 
 /// Where TUN devices are attached from.
 const DRIVER: &str = "/dev/net/tun";
@@ -41,6 +42,8 @@ pub(super) struct Tun {
     file: File,
     device: String,
     mtu_bytes: usize,
+    /// The link when we attached; one that seemed down then tells nothing later.
+    link: Option<Link>,
 }
 
 impl Tun {
@@ -62,6 +65,7 @@ impl Tun {
             file,
             device: device.to_owned(),
             mtu_bytes: smoltcp::phy::Device::capabilities(&attached).max_transmission_unit,
+            link: kernel::link(device),
         })
     }
 
@@ -121,6 +125,17 @@ impl Tun {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(self.failed("wait for", error)),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Looks whether the link is still up. Reading would never tell, and writing only when there is something to send.
+    ///
+    /// # Errors
+    /// It was up when we attached and is not now.
+    pub(super) fn check_link(&self) -> Result<(), DeviceError> {
+        if self.link == Some(Link::Up) && kernel::link(&self.device) == Some(Link::Down) {
+            return Err(DeviceError::LinkDown { device: self.device.clone() });
+        }
+        Ok(())
     }
 
     /// Names the error of a device that was attached.

@@ -74,6 +74,14 @@ impl Wire {
         }
     }
 
+    /// Whether packets can still arrive, as far as that can be known without sending one.
+    pub(super) fn check_link(&self) -> Result<(), DeviceError> {
+        match self {
+            Self::Tun(tun) => tun.check_link(),
+            Self::Link(_) => Ok(()),
+        }
+    }
+
     /// The longest packet, IP header included.
     pub(super) fn mtu_bytes(&self) -> usize {
         match self {
