@@ -1,4 +1,5 @@
-//! `cargo bench`: how fast text arrives, ours beside smoltcp's own TCP socket, over the same simulated link with the same seeds.
+//! `cargo bench --bench goodput`: how fast text arrives, ours beside smoltcp's own TCP socket, over the same simulated link with the
+//! same seeds.
 //!
 //! Everything happens in virtual time, so the figures are the same on every machine; only how long it takes to get them is not.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on has no figures to give")]

@@ -292,7 +292,7 @@ impl LaneState {
 }
 
 /// Gives a packet between these two addresses those other two; false for a packet between others.
-fn rewrite(packet: &mut [u8], from: (Ipv4Addr, Ipv4Addr), becomes: (Ipv4Addr, Ipv4Addr)) -> bool {
+pub fn rewrite(packet: &mut [u8], from: (Ipv4Addr, Ipv4Addr), becomes: (Ipv4Addr, Ipv4Addr)) -> bool {
     let Some((source, destination, protocol, payload)) = parse_ipv4(packet) else {
         return false;
     };

@@ -1,6 +1,6 @@
 //! How much a bulk transfer moves over a path that loses segments, in virtual time.
 //!
-//! The whole table, beside smoltcp's socket: `cargo bench`.
+//! The whole table, beside smoltcp's socket: `cargo bench --bench goodput`.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
