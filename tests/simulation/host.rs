@@ -60,6 +60,8 @@ pub(crate) struct Host {
     pub(crate) closed: bool,
     /// The last word of the machine, for the next to be held against.
     last: Option<Status>,
+    /// The largest MSS that it has sent with.
+    largest_mss: u32,
     /// The furthest right edge that this end announced, and the shift of its window.
     announced: Option<SeqNum>,
     shift: u8,
@@ -88,6 +90,7 @@ impl Host {
             next_turn: Instant::from_micros(0),
             closed: false,
             last: None,
+            largest_mss: 0,
             announced: None,
             shift: 0,
         }
@@ -213,6 +216,7 @@ impl Host {
             assert!(!status.snd_una.is_before(last.snd_una), "SND.UNA moved left: {last:?} {status:?}");
             assert!(!status.snd_nxt.is_before(last.snd_nxt), "SND.NXT moved left: {last:?} {status:?}");
         }
+        self.largest_mss = self.largest_mss.max(status.mss);
         self.last = Some(status);
     }
 
@@ -226,7 +230,10 @@ impl Host {
         let sack = Options { sack: segment.options.sack, ..Options::default() };
         let options = u32::try_from(sack.encoded_len()).unwrap_or(0);
         let text = segment.text_len();
-        assert!(text == 0 || text + options <= status.mss, "{segment:?} is longer than the MSS of {status:?}");
+        // New text may probe the path for a size that it was thought to have before.
+        let is_new = [segment.seq, segment.end()].contains(&status.snd_nxt);
+        let longest = if is_new { self.largest_mss } else { status.mss };
+        assert!(text == 0 || text + options <= longest, "{segment:?} is longer than the MSS of {status:?}");
         assert!(text == 0 || !segment.options.sack_permitted, "SACK-permitted is for SYNs: {segment:?}");
         if segment.control.rst() || !segment.control.ack() || (segment.control.syn() && self.announced.is_some()) {
             return;
