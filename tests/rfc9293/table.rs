@@ -142,3 +142,23 @@ fn what_is_met_is_tested_and_what_is_not_says_why() {
         }
     }
 }
+
+#[test]
+fn every_mechanism_in_the_readme_has_its_file_and_every_file_its_mechanism() {
+    let table = section("## What is done, and what is not");
+    let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| RFC"));
+    let files_of = |row: &str| {
+        let cell = row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap_or_default().to_owned();
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut named: Vec<String> = rows.flat_map(files_of).collect();
+    named.sort();
+    // What the unit tests share.
+    let helpers = ["solo", "testing"];
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tcp")).unwrap();
+    let stem = |path: std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let mut files: Vec<String> = entries.map(|entry| stem(entry.unwrap().path())).collect();
+    files.retain(|file| !helpers.contains(&file.as_str()));
+    files.sort();
+    assert_eq!(named, files, "each once");
+}
