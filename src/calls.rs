@@ -144,7 +144,9 @@ impl Message for Connected {}
 impl Message for Data {}
 impl Message for Urgent {}
 impl Message for Advice {}
-impl Message for Receive {}
+impl Message for Receive {
+    const CREDIT: bool = true;
+}
 impl Message for Set {}
 impl Message for Close {}
 impl Message for Closed {}

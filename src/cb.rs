@@ -1,11 +1,13 @@
 //! The channel between a user and its system: crossbeam queues behind session types (dissertation §3.3.4).
 //!
 //! It is reliable and in order, and the type of a message is its label, so its offers need no picker. A bounded queue in
-//! each direction: a user whose system does not look at it for a while (its send buffer is full) waits in `select`.
+//! each direction: a user whose system does not look at it for a while (its send buffer is full) waits in `select`. Credits have a
+//! queue of their own ([`Message::CREDIT`]), which is looked at even then: else who writes more than its peer reads could not read
+//! either, and two such would wait for each other for ever.
 
 use std::marker::PhantomData;
 
-use crossbeam_channel::{Receiver, RecvError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvError, Sender, bounded, select};
 
 use crate::st::{
     Action, After, At, Branch, Choice, End, Envelope, Message, Name, Offer, OfferOne, OfferTwo, Participant, Role,
@@ -15,11 +17,16 @@ use crate::st::{
 /// Messages that may wait in each direction. One would do; a few let a user that sends several pieces go on meanwhile.
 const QUEUE_MESSAGES: usize = 4;
 
+/// Credits that may wait in each direction; a role has no second one before the first is answered.
+const QUEUE_CREDITS: usize = 1;
+
 /// The end of role `Me` of a channel to role `Peer`.
 #[derive(Debug)]
 pub struct CbChannel<Me: Role, Peer: Role> {
     tx: Sender<Envelope>,
     rx: Receiver<Envelope>,
+    credits_tx: Sender<Envelope>,
+    credits_rx: Receiver<Envelope>,
     roles: PhantomData<fn() -> (Me, Peer)>,
 }
 
@@ -27,10 +34,22 @@ pub struct CbChannel<Me: Role, Peer: Role> {
 ///
 /// Both run in this process; [`NestRole`](crate::st::NestRole) and the like do not, and no channel leads to them.
 pub fn pair<R1: Participant, R2: Participant>() -> (CbChannel<R1, R2>, CbChannel<R2, R1>) {
-    let (to_second, from_first) = bounded(QUEUE_MESSAGES);
-    let (to_first, from_second) = bounded(QUEUE_MESSAGES);
-    let first = CbChannel { tx: to_second, rx: from_second, roles: PhantomData };
-    let second = CbChannel { tx: to_first, rx: from_first, roles: PhantomData };
+    let [(to_second, from_first), (to_first, from_second)] = [(); 2].map(|()| bounded(QUEUE_MESSAGES));
+    let [(credit_second, first_credits), (credit_first, second_credits)] = [(); 2].map(|()| bounded(QUEUE_CREDITS));
+    let first = CbChannel {
+        tx: to_second,
+        rx: from_second,
+        credits_tx: credit_second,
+        credits_rx: second_credits,
+        roles: PhantomData,
+    };
+    let second = CbChannel {
+        tx: to_first,
+        rx: from_first,
+        credits_tx: credit_first,
+        credits_rx: first_credits,
+        roles: PhantomData,
+    };
     (first, second)
 }
 
@@ -77,7 +96,7 @@ impl<Me: Role, Peer: Role> CbChannel<Me, Peer> {
     ///
     /// As [`offer_one`](Self::offer_one), but a crash of the peer takes the offer's branch for it where there is one.
     pub fn offer<A: Offer>(&mut self, st: Token<Me, A>) -> Result<A::Branch<Me>, SessionError> {
-        let arrival = self.rx.recv();
+        let arrival = self.next();
         self.take(st, arrival)
     }
 
@@ -164,6 +183,11 @@ impl<Me: Role, Peer: Role> CbChannel<Me, Peer> {
         &self.rx
     }
 
+    /// The receiving queue of credits.
+    pub(crate) fn credits(&self) -> &Receiver<Envelope> {
+        &self.credits_rx
+    }
+
     /// The sending queue, for an offer that waits for room in it.
     pub(crate) fn sender(&self) -> &Sender<Envelope> {
         &self.tx
@@ -189,12 +213,21 @@ impl<Me: Role, Peer: Role> CbChannel<Me, Peer> {
     }
 
     fn recv(&mut self) -> Result<Envelope, SessionError> {
-        self.rx.recv().map_err(|RecvError| gone::<Peer>())
+        self.next().map_err(|RecvError| gone::<Peer>())
+    }
+
+    /// Whatever comes next; an error when the peer is gone and nothing of it is left.
+    fn next(&self) -> Result<Envelope, RecvError> {
+        select! {
+            recv(self.rx) -> message => message.or_else(|RecvError| self.credits_rx.recv()),
+            recv(self.credits_rx) -> credit => credit.or_else(|RecvError| self.rx.recv()),
+        }
     }
 
     fn send<M: Message>(&mut self, message: M) {
         const { assert!(!M::NESTED, "of more than two branches one is picked by `select`") };
-        if self.tx.send(Box::new(message)).is_err() {
+        let queue = if M::CREDIT { &self.credits_tx } else { &self.tx };
+        if queue.send(Box::new(message)).is_err() {
             log::debug!("{} to {} lost: the role has crashed", Name::of::<M>(), Name::of::<Peer>());
         }
     }
@@ -235,6 +268,12 @@ mod tests {
         fn on_crash() -> Option<Self> {
             Some(Crashed)
         }
+    }
+
+    /// What may overtake.
+    struct Credit;
+    impl Message for Credit {
+        const CREDIT: bool = true;
     }
 
     impl Participant for Asker {
@@ -293,6 +332,23 @@ mod tests {
         answerer.close(&st.end());
         let (_end, heard): (End, usize) = other.join().unwrap().unwrap();
         assert_eq!(heard, 4);
+    }
+
+    #[test]
+    fn a_credit_overtakes_what_waits_and_nothing_is_lost_at_the_end() {
+        let (mut asker, mut answerer) = pair::<Asker, Answerer>();
+        for _ in 0..QUEUE_MESSAGES {
+            asker.tell(M1);
+        }
+        asker.tell(Credit);
+        assert!(answerer.credits().recv().unwrap().downcast::<Credit>().is_ok());
+        asker.tell(Credit);
+        drop(asker);
+        let mut left = Vec::new();
+        while let Ok(message) = answerer.recv() {
+            left.push(message.downcast::<Credit>().is_ok());
+        }
+        assert_eq!((left.len(), left.iter().filter(|is_credit| **is_credit).count()), (QUEUE_MESSAGES + 1, 1));
     }
 
     #[test]

@@ -54,6 +54,10 @@ pub trait Message: Send + 'static {
     /// Whether this is the virtual message of a nested choice.
     const NESTED: bool = false;
 
+    /// Whether it is a credit: it asks for an answer and says nothing else, so that on its way to the other role it may overtake what
+    /// was sent before it. Where what was sent before has to wait, the answer does not.
+    const CREDIT: bool = false;
+
     /// The message types on the wire which this one refines; itself unless it is a refinement.
     fn wire() -> Vec<Name> {
         vec![Name::of::<Self>()]

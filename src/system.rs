@@ -376,7 +376,7 @@ impl<S: SystemSide, W: Watch> System<S, W> {
     }
 }
 
-/// A user is heard while what it sends can be taken: back-pressure is not looking at its channel.
+/// A user is heard while what it sends can be taken: back-pressure is not looking at its channel, but for its credits.
 fn hears<T: tcp::Open>(tcp: &Tcp<T>) -> User {
-    if tcp.can_send() { User::Heard } else { User::Unheard }
+    if tcp.can_send() { User::Heard } else { User::Credits }
 }

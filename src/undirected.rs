@@ -29,7 +29,9 @@ const SEGMENTS_IN_A_ROW: u32 = 32;
 pub enum User {
     /// The user's calls are taken.
     Heard,
-    /// The user's calls stay in their queue: back-pressure, or there is no user any more.
+    /// They stay in their queue: back-pressure. Credits are taken, and a crash is noticed.
+    Credits,
+    /// Nothing is taken: there is no user any more.
     Unheard,
 }
 
@@ -68,6 +70,7 @@ enum Event<T> {
     Segment(Result<T, RecvError>),
     Icmp(Result<IcmpError, RecvError>),
     Call(Result<Envelope, RecvError>),
+    Credit(Result<Envelope, RecvError>),
     Timeout,
 }
 
@@ -113,7 +116,15 @@ impl<S: SystemSide> Io<S> {
                 }
                 Event::Segment(Ok(_)) | Event::Icmp(Ok(_)) | Event::Timeout => {}
                 Event::Segment(Err(RecvError)) | Event::Icmp(Err(RecvError)) => return Err(network_gone::<S>()),
-                Event::Call(call) => return self.user.take(st, call),
+                Event::Call(call) | Event::Credit(call @ Ok(_)) => return self.user.take(st, call),
+                Event::Credit(Err(RecvError)) => {
+                    let last_call = match user {
+                        User::Heard => self.user.receiver().recv(),
+                        // What a crashed role has said and nobody has taken is not waited for.
+                        User::Credits | User::Unheard => Err(RecvError),
+                    };
+                    return self.user.take(st, last_call);
+                }
             }
         }
     }
@@ -132,10 +143,10 @@ impl<S: SystemSide> Io<S> {
         let Source::Listening(backlog) = self.net.source() else {
             return Err(network_gone::<S>());
         };
-        let arrival: Result<Arrival, RecvError> = match wait(backlog, &never(), self.user.receiver(), None) {
+        let arrival: Result<Arrival, RecvError> = match wait(backlog, &never(), self.user.receiver(), &never(), None) {
             Event::Segment(arrival) => arrival,
             Event::Call(call) => return self.user.take(st, call),
-            Event::Icmp(_) | Event::Timeout => Err(RecvError),
+            Event::Icmp(_) | Event::Credit(_) | Event::Timeout => Err(RecvError),
         };
         let arrival = arrival.map_err(|RecvError| network_gone::<S>())?;
         let (remote, segment, admission) = self.net.adopt(arrival);
@@ -179,9 +190,11 @@ impl<S: SystemSide> Io<S> {
             let now = self.clock.now();
             std::time::Duration::from((until.max(now)) - now)
         });
+        let (segments, errors) = (inbox.receiver(), inbox.errors());
         Ok(match user {
-            User::Heard => wait(inbox.receiver(), inbox.errors(), self.user.receiver(), remaining),
-            User::Unheard => wait(inbox.receiver(), inbox.errors(), &never(), remaining),
+            User::Heard => wait(segments, errors, self.user.receiver(), self.user.credits(), remaining),
+            User::Credits => wait(segments, errors, &never(), self.user.credits(), remaining),
+            User::Unheard => wait(segments, errors, &never(), &never(), remaining),
         })
     }
 }
@@ -255,20 +268,23 @@ impl<U: UserSide> Desk<U> {
 fn wait<T>(
     net: &Receiver<T>,
     errors: &Receiver<IcmpError>,
-    user: &Receiver<Envelope>,
+    calls: &Receiver<Envelope>,
+    credits: &Receiver<Envelope>,
     remaining: Option<std::time::Duration>,
 ) -> Event<T> {
     match remaining {
         Some(remaining) => select! {
             recv(net) -> segment => Event::Segment(segment),
             recv(errors) -> error => Event::Icmp(error),
-            recv(user) -> call => Event::Call(call),
+            recv(calls) -> call => Event::Call(call),
+            recv(credits) -> credit => Event::Credit(credit),
             default(remaining) => Event::Timeout,
         },
         None => select! {
             recv(net) -> segment => Event::Segment(segment),
             recv(errors) -> error => Event::Icmp(error),
-            recv(user) -> call => Event::Call(call),
+            recv(calls) -> call => Event::Call(call),
+            recv(credits) -> credit => Event::Credit(credit),
         },
     }
 }
@@ -282,7 +298,7 @@ mod tests {
     use smoltcp::time::Duration as Later;
 
     use super::*;
-    use crate::calls::{Abort, Close, Data};
+    use crate::calls::{Abort, Close, Data, Receive};
     use crate::smol_lower::{LinkEnd, LowerConfig, SmolLower, perfect};
     use crate::st::Participant;
     use crate::tcp::segment::Control;
@@ -305,6 +321,7 @@ mod tests {
             RoleClientSystem & Came(Segment). Everything,
             RoleClientSystem & Warned(IcmpError). Everything,
             RoleServerUser & Said(Data). Everything,
+            RoleServerUser & Asks(Receive). Everything,
             RoleServerUser & Abort(Abort). end,
             Timeout & Due. Everything,
         }
@@ -399,9 +416,32 @@ mod tests {
 
     #[test]
     fn a_crashed_user_takes_the_branch_of_its_abort() {
-        let (mut io, _lower, user) = bound();
+        for heard in [User::Heard, User::Credits] {
+            let (mut io, _lower, user) = bound();
+            drop(user);
+            assert_eq!(offer(&mut io, heard, |_| Poll::Never), "Abort");
+        }
+    }
+
+    #[test]
+    fn what_a_crashed_user_said_before_is_heard_first() {
+        let (mut io, _lower, mut user) = bound();
+        user.tell(Data::new(b"last words".to_vec()).unwrap());
         drop(user);
+        assert_eq!(offer(&mut io, User::Heard, |_| Poll::Never), "Said");
         assert_eq!(offer(&mut io, User::Heard, |_| Poll::Never), "Abort");
+    }
+
+    #[test]
+    fn credits_are_taken_while_calls_wait() {
+        let (mut io, _lower, mut user) = bound();
+        user.tell(Data::new(b"waits".to_vec()).unwrap());
+        user.tell(Receive(()));
+        assert_eq!(offer(&mut io, User::Credits, |_| Poll::Never), "Asks");
+        let at = io.clock.now() + Later::from_millis(5);
+        let poll = |now| if now < at { Poll::At(at) } else { Poll::Now(()) };
+        assert_eq!(offer(&mut io, User::Credits, poll), "Due");
+        assert_eq!(offer(&mut io, User::Heard, |_| Poll::Never), "Said");
     }
 
     #[test]

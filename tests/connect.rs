@@ -6,10 +6,10 @@ mod common;
 
 use common::capture::Capture;
 use common::client::{PATIENCE, assert_same};
-use common::namespace::in_namespace;
-use common::random::Random;
+use common::namespace::{in_namespace, set_sysctl};
+use common::random::{Random, reversed};
 use common::segment::{CWR, ECE, RST, SYN};
-use common::server::{command, make_device};
+use common::server::{SERVING, Server, command, make_device, up_sh};
 use common::{KERNEL, SERVER};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -185,6 +185,49 @@ fn a_client_is_set_before_its_syn() {
         assert_eq!((syn.flags, syn.option(4)), (SYN | ECE | CWR, None));
         let ours: Vec<_> = capture.packets().into_iter().filter(|packet| packet[12..16] == SERVER.octets()).collect();
         assert!(!ours.is_empty() && ours.iter().all(|packet| packet[8] == 7));
+    });
+}
+
+/// Makes a device of this name for the network 10.`network`.0.0/24; our own address there.
+fn network(device: &str, network: u8) -> String {
+    let address = |host| format!("10.{network}.0.{host}");
+    let made = up_sh()
+        .env("SESSION_TCP_DEVICE", device)
+        .env("SESSION_TCP_ADDRESS", address(2))
+        .env("SESSION_TCP_HOST_ADDRESS", address(1))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    address(2)
+}
+
+#[test]
+fn our_client_and_our_server_talk_with_linux_as_their_router() {
+    in_namespace(|| {
+        set_sysctl("net.ipv4.ip_forward", "1");
+        let (here, there) = (network("tun-c", 1), network("tun-s", 2));
+        let server = Server::spawn(&["--device", "tun-s", "--address", &there]);
+        server.wait_for_stdout(SERVING);
+        let lines = Random::new(5).lines(4_000_000, 100);
+        let mut client = Program {
+            child: command(&["--device", "tun-c", "--address", &here, "--connect", &format!("{there}:555")])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        };
+        let (mut stdin, mut stdout) = (client.stdin(), client.stdout());
+        let typing = thread::spawn({
+            let lines = lines.clone();
+            move || stdin.write_all(&lines).and_then(|()| stdin.write_all(b"\n")).unwrap()
+        });
+        let mut printed = Vec::new();
+        stdout.read_to_end(&mut printed).unwrap();
+        typing.join().unwrap();
+        assert_same(&printed, &reversed(&lines));
+        assert_eq!(client.end().0, Some(0));
+        server.wait_for_log("FIN-WAIT-2 -> TIME-WAIT");
     });
 }
 

@@ -1,12 +1,12 @@
 //! The typing context: the local types of all roles against each other, by the graphs that they describe themselves with.
 //!
-//! Between the user and its system messages arrive, once and in order, so their two types are run against each other,
-//! over queues, whatever the network and the clock do meanwhile. From the network any segment may arrive at any time, so
+//! Between the user and its system messages arrive, once and in order, but for credits, which may overtake. So their two types are run
+//! against each other, over queues, whatever the network and the clock do meanwhile. From the network any segment may arrive at any time, so
 //! there it is enough to look at each offer by itself.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use session_tcp::calls::Abort;
+use session_tcp::calls::{Abort, Receive};
 use session_tcp::smol_channel::{Ack, FinAck, Rst, RstAck, Syn, SynAck};
 use session_tcp::st::{Edge, End, Graph, Kind, Message, Name, Node, Participant, Role, StateId, Timeout};
 use session_tcp::{
@@ -119,12 +119,17 @@ impl Config {
             }
             Kind::Select => {}
             Kind::Offer => {
-                let mut edges = local.edges(state).peekable();
                 // A role that awaits nothing of the other one here leaves the queue alone.
-                if let (Some(message), Some(_)) = (self.queues[other].front(), edges.peek()) {
-                    let edge = edges.find(|edge| edge.messages.contains(message)).ok_or(*message)?;
+                if local.edges(state).next().is_none() {
+                    return Ok(steps);
+                }
+                let queue = &self.queues[other];
+                let credit = queue.iter().position(|message| *message == Name::of::<Receive>());
+                for place in [queue.front().map(|_| 0), credit.filter(|place| *place > 0)].into_iter().flatten() {
+                    let message = &queue[place];
+                    let edge = local.edges(state).find(|edge| edge.messages.contains(message)).ok_or(*message)?;
                     let mut config = at(edge.next);
-                    config.queues[other].pop_front();
+                    config.queues[other].remove(place);
                     steps.push(config);
                 }
             }
