@@ -726,6 +726,10 @@ impl Sender {
     /// RFC 9293 §3.8.6.1 (SHLD-30): the interval grows.
     fn probed(&mut self, outgoing: &Outgoing, now: Instant) {
         self.rtt.sent_again(now);
+        if !self.patience.has_retransmitted() {
+            // The first one since the last answer: nothing has gone unanswered before it.
+            self.patience.renew(now);
+        }
         self.patience.retransmitted();
         match self.loss {
             Loss::NewReno(_) => self.snd_nxt = self.snd_nxt.later_of(outgoing.end()),
@@ -948,7 +952,11 @@ impl Sender {
 
     /// When the peer has not answered for too long (RFC 9293 §3.8.3: R2).
     fn gives_up_at(&self) -> Option<Instant> {
-        let is_waiting = self.snd_una != self.snd_nxt || (self.snd_wnd() == 0 && !self.is_all_sent());
+        // A closed window is no silence: only a probe that is not answered is (RFC 9293 §3.8.6.1, MUST-37).
+        let is_waiting = match self.timer {
+            SendTimer::Persist { .. } => self.patience.has_retransmitted(),
+            SendTimer::Off | SendTimer::Retransmission(_) | SendTimer::Override(_) => self.snd_una != self.snd_nxt,
+        };
         if is_waiting { self.patience.gives_up_at() } else { None }
     }
 
@@ -1249,11 +1257,12 @@ mod tests {
             bench.ack(0, 0);
             assert!(!bench.snd.gives_up(bench.now));
         }
-        let last_answer = bench.now;
+        bench.wait();
+        let unanswered = bench.now;
         while !bench.snd.gives_up(bench.now) {
             bench.wait();
         }
-        assert_eq!(bench.now - last_answer, Duration::from_secs(300));
+        assert_eq!(bench.now - unanswered, Duration::from_secs(300));
     }
 
     #[test]

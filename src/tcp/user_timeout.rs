@@ -62,6 +62,11 @@ impl Patience {
         }
     }
 
+    /// Whether something was sent again, or a closed window probed, since the peer last answered.
+    pub(super) const fn has_retransmitted(&self) -> bool {
+        self.retransmissions > 0
+    }
+
     /// Whether R1 is reached.
     pub(super) const fn is_doubtful(&self) -> bool {
         self.retransmissions >= R1_RETRANSMISSIONS

@@ -1,7 +1,7 @@
 //! Window (RFC 9293 §3.1, §3.4, §3.8.6).
 
-use session_tcp::tcp::Config;
 use session_tcp::tcp::segment::Segment;
+use session_tcp::tcp::{Config, Setting, UserTimeout};
 use smoltcp::time::Duration;
 
 use super::driver::{ACK, Craft, Driver, RST, State, Told, configured, in_state, in_states};
@@ -113,6 +113,23 @@ fn must_37_the_connection_stays_open_as_long_as_probes_are_acknowledged() {
         let text: Vec<u8> = sent.into_iter().flat_map(|s| s.payload).collect();
         assert_eq!(text, b"text");
     });
+    // However impatient the user is: the probes come more rarely than its timeout.
+    for seconds in [1, 5, 59, 60] {
+        with_a_zero_window(|tcp| {
+            tcp.set(Setting::UserTimeout(UserTimeout::After(Duration::from_secs(seconds))));
+            let start = tcp.now();
+            while tcp.now() < start + AN_HOUR {
+                tcp.next_segment(AN_HOUR).expect("a probe");
+                tcp.arrives(tcp.neutral(ACK).window(0));
+            }
+            assert_eq!(tcp.told(), vec![], "{seconds} s");
+            let last = tcp.next_segment(AN_HOUR).expect("a probe");
+            tcp.wait(Duration::from_secs(seconds) - Duration::from_micros(1));
+            assert_eq!(tcp.told(), vec![], "{last:?}");
+            tcp.wait(Duration::from_micros(1));
+            assert_eq!((tcp.state(), tcp.told()), (State::Closed, vec![Told::TimedOut]));
+        });
+    }
     // And no longer.
     with_a_zero_window(|tcp| {
         tcp.wait(AN_HOUR);
