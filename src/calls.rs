@@ -95,7 +95,7 @@ impl fmt::Display for ResetCause {
             ResetCause::Peer => "connection reset",
             ResetCause::Refused => "connection refused",
             ResetCause::Unreachable(kind) => return write!(f, "connection refused, {kind}"),
-            ResetCause::UserTimeout => "connection aborted due to user timeout",
+            ResetCause::UserTimeout => "connection timed out, the peer does not answer",
             ResetCause::DataLost => "connection reset, data of the peer was lost",
         })
     }

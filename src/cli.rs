@@ -36,8 +36,8 @@ With --connect it is a client instead: what you type goes to the peer, what the 
   --help             print this
   --version          print the version
 
-The log goes to stderr; RUST_LOG=debug shows each segment. Exit code 0: done, 1: the device or the
-connection failed, 2: wrong argument.
+The log goes to stderr; RUST_LOG=debug shows each segment. Exit code 0: done, 1: the device failed, or
+with --connect the connection, 2: wrong argument.
 
 ";
 

@@ -10,7 +10,7 @@ mod opening;
 use std::fmt;
 use std::net::SocketAddrV4;
 
-use log::{Level, debug, log_enabled};
+use log::{Level, debug, info, log_enabled};
 
 use crate::calls::{Reset, ResetCause};
 use crate::smol_channel::{Ack, Arrived, Rst};
@@ -372,6 +372,9 @@ impl<S: SystemSide, W: Watch> System<S, W> {
         st: Token<S, SelectOne<S::User, Reset, A>>,
         cause: ResetCause,
     ) -> Result<Token<S, A>, SessionError> {
+        if let Some(remote) = self.remote {
+            info!("{remote}: {cause}");
+        }
         self.io.user.select_one(st, Reset(cause))
     }
 }

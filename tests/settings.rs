@@ -63,6 +63,7 @@ fn a_peer_that_acknowledges_nothing_is_given_up_in_time() {
         peer.send_data(b"hello\n");
         peer.expect("answer", |s| !s.payload.is_empty());
         server.wait_for_log("ESTABLISHED -> CLOSED");
+        server.wait_for_log("connection timed out");
         peer.send(peer.acknowledgement());
         peer.expect_rst_for(peer.rcv_nxt);
     });
