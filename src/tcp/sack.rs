@@ -229,9 +229,13 @@ impl Scoreboard {
         self.lost > 0
     }
 
-    /// Whether the segments can have been sent in another order than that of their numbers, or have overtaken each other.
-    pub(super) const fn is_shuffled(&self) -> bool {
-        self.sacked_segments > 0 || self.sent_again > 0
+    /// Whether everything that nothing is known of was sent after what was sent at `newest` and has arrived: so it is as long as the
+    /// segments were sent in the order of their numbers, and none has overtaken another.
+    ///
+    /// That the oldest of them is older tells of what was sent in order but before a retransmission that has arrived since.
+    pub(super) fn is_all_later(&self, newest: Instant) -> bool {
+        let is_shuffled = self.sacked_segments > 0 || self.sent_again > 0;
+        !is_shuffled && self.order.get(0).is_none_or(|oldest| oldest.at >= newest)
     }
 
     /// NextSeg, rule (1) (RFC 6675 §4): the first octets that were lost, as far as they lie in a row.

@@ -404,12 +404,11 @@ impl Selective {
         if matches!(self.early, Early::Reordering(_)) {
             self.early = Early::Off;
         }
-        if !self.board.is_shuffled() {
-            // Everything outstanding was sent after everything that has arrived.
+        let Some(newest) = self.rack.newest_sent_at() else { return Found::Nothing };
+        if self.board.is_all_later(newest) {
             return Found::Nothing;
         }
         let reo_wnd = self.reo_wnd(srtt);
-        let Some(newest) = self.rack.newest_sent_at() else { return Found::Nothing };
         let rack = &self.rack;
         let Losses { marked: lost, latest } = self.board.detect(newest, |record| match rack.judge(record, reo_wnd) {
             Judgement::LostAt(at) if at <= now => Belief::Lost,
@@ -693,6 +692,17 @@ mod tests {
         bench.pass(RTT);
         assert_eq!(bench.deliver(1, &[block(2, 11), block(new, new + 1)]).first(), Some(&1), "sent once more");
         assert!(bench.congestion.ssthresh() < halved, "RFC 5681 §4.3");
+    }
+
+    #[test]
+    fn retransmission_that_arrives_tells_of_a_tail_that_was_lost_with_it() {
+        // 1 and 6 to 10 are lost, and there is nothing new to bring reports of the tail.
+        let mut bench = bench(10);
+        assert_eq!(bench.deliver(1, &[block(2, 6)]).first(), Some(&1));
+        bench.pass(RTT);
+        // What was sent before the retransmission that has arrived was lost, though no report is left.
+        let again = bench.deliver(6, &[]);
+        assert_eq!(again.first(), Some(&6), "RFC 8985 §6.2, step 5");
     }
 
     #[test]
