@@ -122,7 +122,7 @@ const LONGEST_TEXT: u32 = 65_535;
 pub(super) enum Sending {
     /// It was not.
     First,
-    /// It was: an acknowledgement does not say which of them arrived.
+    /// It was, or a report of it was forgotten: an acknowledgement does not say which of them arrived, or when.
     Again,
 }
 
@@ -465,7 +465,8 @@ impl Scoreboard {
 
     /// RFC 2018 §8: after a timeout, what the peer reported is not relied on; it may have dropped it.
     pub(super) fn forget_sacked(&mut self) {
-        self.change(|record| (record.fate == Fate::Sacked).then_some(Record { fate: Fate::Outstanding, ..*record }));
+        let (sending, fate) = (Sending::Again, Fate::Outstanding);
+        self.change(|record| (record.fate == Fate::Sacked).then_some(Record { sending, fate, ..*record }));
         self.reported = Blocks::default();
         self.order_anew();
     }

@@ -753,6 +753,26 @@ mod tests {
     }
 
     #[test]
+    fn reports_that_a_timeout_forgot_are_no_news_when_they_are_acknowledged() {
+        let mut bench = bench(8);
+        // One and its retransmission are lost, all others are reported.
+        bench.deliver(1, &[block(2, 9)]);
+        bench.pass(1000);
+        bench.times_out();
+        bench.pass(RTT);
+        let srtt = bench.rtt.srtt();
+        bench.deliver(9, &[]);
+        assert!(bench.selective.is_open());
+        assert_eq!(bench.rtt.srtt(), srtt, "they arrived long ago");
+        // Nothing was overtaken (RFC 8985 §6.2, step 3): three reports still say that one was lost.
+        bench.given = 20;
+        bench.flush();
+        (0..3).for_each(|_| bench.send_new());
+        bench.pass(RTT);
+        assert_eq!(bench.deliver(9, &[block(10, 13)]).first(), Some(&9));
+    }
+
+    #[test]
     fn timeout_that_new_segments_show_to_be_spurious_is_taken_back() {
         let mut bench = bench(8);
         bench.given = 1000;
