@@ -6,9 +6,7 @@ use smoltcp::time::{Duration, Instant};
 use super::congestion::Congestion;
 use super::seq::SeqNum;
 use super::timers::elapsed;
-
-/// One tick of the timestamp clock, by which an age may be wrong.
-const TICK: Duration = Duration::from_millis(1);
+use super::timestamps::is_echo_older;
 
 /// What was there before a recovery.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ impl Eifel {
 
     /// RFC 3522 §3.2, step 5: whether that acknowledgement is for what was sent before, as it echoes a timestamp of this age.
     pub(super) fn is_spurious(&self, age: Option<Duration>, now: Instant) -> bool {
-        age.is_some_and(|age| age >= elapsed(now, self.since) + TICK)
+        is_echo_older(age, elapsed(now, self.since))
     }
 
     /// RFC 4015 §3.2: the congestion window as it was, without a burst.

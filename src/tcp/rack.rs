@@ -5,6 +5,7 @@ use smoltcp::time::{Duration, Instant};
 use super::sack::{Record, Sending};
 use super::seq::SeqNum;
 use super::timers::elapsed;
+use super::timestamps::is_echo_older;
 
 /// RACK.reo_wnd_persist: so many recoveries without a duplicate make the reordering window small again (RFC 8985 §6.2, step 4).
 const PERSISTENCE: u32 = 16;
@@ -109,18 +110,21 @@ impl Rack {
         }
     }
 
-    /// RFC 8985 §6.2, steps 1 to 3: this segment is newly acknowledged, cumulatively or selectively.
-    pub(super) fn delivered(&mut self, record: &Record, now: Instant) {
+    /// RFC 8985 §6.2, steps 1 to 3: this segment is newly acknowledged, cumulatively, by an ACK that echoes a timestamp of this age, or
+    /// selectively.
+    ///
+    /// The echo with a report says nothing of what is reported: it is that of the last segment in order (RFC 7323 §4.3).
+    pub(super) fn delivered(&mut self, record: &Record, echo_age: Option<Duration>, now: Instant) {
         let rtt = elapsed(now, record.sent_at);
-        match record.sending {
-            // Step 1.
-            Sending::First => self.min_rtt.measure(rtt, now),
-            // Step 2: too soon to be the acknowledgement of what was sent again.
-            Sending::Again if self.min_rtt.get().is_some_and(|min_rtt| rtt < min_rtt) => return,
-            Sending::Again => {}
+        // Step 1.
+        if record.sending == Sending::First {
+            self.min_rtt.measure(rtt, now);
         }
         let end = record.block.right;
-        if self.newest.is_none_or(|newest| is_sent_after((record.sent_at, end), (newest.sent_at, newest.end))) {
+        // Step 2.
+        if self.is_answer(record, rtt, echo_age)
+            && self.newest.is_none_or(|newest| is_sent_after((record.sent_at, end), (newest.sent_at, newest.end)))
+        {
             self.newest = Some(Newest { sent_at: record.sent_at, end });
             self.rtt = rtt;
         }
@@ -132,6 +136,15 @@ impl Rack {
                 }
             }
             Some(_) | None => self.fack = Some(end),
+        }
+    }
+
+    /// RFC 8985 §6.2, step 2: whether it is the last sending of a segment that has arrived, and not an earlier one.
+    fn is_answer(&self, record: &Record, rtt: Duration, echo_age: Option<Duration>) -> bool {
+        match record.sending {
+            Sending::First => true,
+            // (1) the echo is of an earlier one; (2) it is too soon.
+            Sending::Again => !is_echo_older(echo_age, rtt) && self.min_rtt.get().is_none_or(|min_rtt| rtt >= min_rtt),
         }
     }
 
@@ -219,7 +232,7 @@ mod tests {
     /// One that has seen a segment that was sent at 10 ms arrive after 100 ms.
     fn rack() -> Rack {
         let mut rack = Rack::new();
-        rack.delivered(&record(5, 10, Sending::First), at(110));
+        rack.delivered(&record(5, 10, Sending::First), None, at(110));
         rack
     }
 
@@ -239,10 +252,28 @@ mod tests {
     #[test]
     fn retransmission_counts_once_its_acknowledgement_cannot_be_that_of_the_original() {
         let mut rack = rack();
-        rack.delivered(&record(6, 50, Sending::Again), at(149));
+        rack.delivered(&record(6, 50, Sending::Again), None, at(149));
         assert_eq!(rack.judge(&record(0, 20, Sending::First), RTT), Judgement::Unknown);
-        rack.delivered(&record(6, 50, Sending::Again), at(150));
+        rack.delivered(&record(6, 50, Sending::Again), None, at(150));
         assert_eq!(rack.judge(&record(0, 20, Sending::First), RTT), Judgement::LostAt(at(220)));
+    }
+
+    #[test]
+    fn retransmission_does_not_count_if_the_echo_is_that_of_the_original() {
+        for (age, is_answer) in [(Some(301), false), (Some(300), true), (None, true)] {
+            let mut rack = rack();
+            rack.delivered(&record(6, 50, Sending::Again), age.map(Duration::from_millis), at(350));
+            let expected = if is_answer { Judgement::LostAt(at(20 + 300)) } else { Judgement::Unknown };
+            assert_eq!(rack.judge(&record(0, 20, Sending::First), Duration::ZERO), expected, "{age:?}");
+        }
+    }
+
+    #[test]
+    fn retransmission_that_does_not_count_can_have_overtaken_all_the_same() {
+        let mut rack = rack();
+        rack.delivered(&record(9, 50, Sending::Again), None, at(60));
+        rack.delivered(&record(8, 40, Sending::First), None, at(140));
+        assert_eq!(rack.reo_wnd(Recovering::Yes, 9, RTT), RTT / 4);
     }
 
     #[test]
@@ -257,16 +288,16 @@ mod tests {
     #[test]
     fn reordering_makes_it_wait_even_in_recovery() {
         let mut rack = rack();
-        rack.delivered(&record(4, 0, Sending::Again), at(115));
+        rack.delivered(&record(4, 0, Sending::Again), None, at(115));
         assert_eq!(rack.reo_wnd(Recovering::Yes, 9, RTT), Duration::ZERO, "a retransmission is no reordering");
-        rack.delivered(&record(3, 0, Sending::First), at(115));
+        rack.delivered(&record(3, 0, Sending::First), None, at(115));
         assert_eq!(rack.reo_wnd(Recovering::Yes, 9, RTT), RTT / 4);
     }
 
     #[test]
     fn duplicates_widen_the_window_once_a_round_trip_up_to_srtt() {
         let mut rack = rack();
-        rack.delivered(&record(3, 0, Sending::First), at(115));
+        rack.delivered(&record(3, 0, Sending::First), None, at(115));
         for round in 1..10_u32 {
             rack.duplicated(BASE + 100 * round);
             rack.duplicated(BASE + 100 * round);
@@ -288,10 +319,10 @@ mod tests {
     fn least_round_trip_is_forgotten_when_the_path_has_become_longer() {
         let mut rack = rack();
         let later = at(0) + MIN_RTT_SPAN * 3;
-        rack.delivered(&Record { sent_at: later, ..record(6, 0, Sending::First) }, later + RTT * 4);
+        rack.delivered(&Record { sent_at: later, ..record(6, 0, Sending::First) }, None, later + RTT * 4);
         assert_eq!(rack.min_rtt.get(), Some(RTT));
         let later = later + MIN_RTT_SPAN;
-        rack.delivered(&Record { sent_at: later, ..record(6, 0, Sending::First) }, later + RTT * 4);
+        rack.delivered(&Record { sent_at: later, ..record(6, 0, Sending::First) }, None, later + RTT * 4);
         assert_eq!(rack.min_rtt.get(), Some(RTT * 4));
     }
 

@@ -309,7 +309,7 @@ impl Selective {
         let Arrival { seg_ack, blocks, snd_una, snd_nxt, smss, now, .. } = *arrival;
         let flight = self.flight();
         let duplicate = blocks.duplicate(seg_ack);
-        let delivered = self.take(seg_ack, blocks, now);
+        let delivered = self.take(arrival);
         if let Some(oldest) = delivered.oldest {
             rtt.sample(oldest, now);
         }
@@ -344,15 +344,15 @@ impl Selective {
     }
 
     /// Takes note of what an acknowledgement delivered (RFC 6675 §5, Update).
-    fn take(&mut self, seg_ack: SeqNum, blocks: &Blocks, now: Instant) -> Delivered {
+    fn take(&mut self, arrival: &Arrival<'_>) -> Delivered {
         let Self { board, rack, frto, .. } = self;
         let mut delivered = Delivered::default();
-        let mut count = |record: &Record| {
-            rack.delivered(record, now);
+        let mut count = |record: &Record, echo_age| {
+            rack.delivered(record, echo_age, arrival.now);
             delivered.count(record, frto);
         };
-        board.acknowledge(seg_ack, &mut count);
-        board.update(blocks, &mut count);
+        board.acknowledge(arrival.seg_ack, |record| count(record, arrival.echo_age));
+        board.update(arrival.blocks, |record| count(record, None));
         delivered
     }
 

@@ -36,6 +36,14 @@ impl Clock {
     }
 }
 
+/// One tick of it, by which an age may be wrong.
+const TICK: Duration = Duration::from_millis(1);
+
+/// Whether an echo of this age is that of something sent before what was sent `elapsed` ago: if there is none, it does not say.
+pub(super) fn is_echo_older(age: Option<Duration>, elapsed: Duration) -> bool {
+    age.is_some_and(|age| age >= elapsed + TICK)
+}
+
 /// What came with the peer's timestamps.
 #[derive(Clone, Copy, Debug)]
 struct Echo {
