@@ -5,7 +5,7 @@
 pub(super) enum Safe {
     /// It says that more was lost, or does not advance SND.UNA.
     No,
-    /// RFC 9937 §5.2 (SafeACK): it advances SND.UNA, and nothing more was lost.
+    /// RFC 9937 §6.2 (SafeACK): it advances SND.UNA, and nothing more was lost.
     Yes,
 }
 
@@ -16,16 +16,20 @@ pub(super) struct Prr {
     delivered: u32,
     /// prr_out: was sent during this recovery.
     out: u32,
-    /// RecoverFS: FlightSize when it began.
+    /// RecoverFS: FlightSize when it began, without what was reported before.
     recover_fs: u32,
     /// What is left of sndcnt.
     budget: u32,
 }
 
 impl Prr {
-    /// A recovery begins with so much outstanding.
-    pub(super) const fn new(flight: u32) -> Self {
-        Self { delivered: 0, out: 0, recover_fs: flight, budget: 0 }
+    /// A recovery begins with `flight` outstanding, `sacked` of which is reported; `delivered` is what the acknowledgement at hand has
+    /// told, cumulatively or selectively.
+    ///
+    /// RFC 9937 §6.1: what was reported before it will not be delivered in this recovery.
+    pub(super) const fn new(flight: u32, sacked: u32, delivered: u32) -> Self {
+        let recover_fs = flight.saturating_sub(sacked).saturating_add(delivered);
+        Self { delivered: 0, out: 0, recover_fs, budget: 0 }
     }
 
     /// An acknowledgement came: `delivered` octets are newly acknowledged, cumulatively or selectively, and `pipe` remain.
@@ -49,7 +53,7 @@ impl Prr {
         }
     }
 
-    /// RFC 9937 §5.2: a fast retransmit goes out in any case.
+    /// RFC 9937 §6.2: a fast retransmit goes out in any case.
     pub(super) fn force(&mut self, smss: u32) {
         self.budget = self.budget.max(smss);
     }
@@ -82,7 +86,7 @@ mod tests {
 
     #[test]
     fn one_loss_of_twenty_halves_the_flight_evenly() {
-        let mut prr = Prr::new(20_000);
+        let mut prr = Prr::new(20_000, 0, 0);
         let (mut pipe, mut sent) = (19_000, Vec::new());
         for _ in 0..19 {
             pipe -= 1000;
@@ -96,8 +100,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_reported_before_the_recovery_is_no_part_of_the_flight() {
+        // 6000 are reported, 1000 of them now: 15,000 are left to be delivered, and 10,500 of them to be replaced.
+        let mut prr = Prr::new(20_000, 6000, 1000);
+        prr.acknowledged(1000, 13_000, 10_500, 1000, Safe::No);
+        assert_eq!(send(&mut prr), 1);
+        prr.acknowledged(1000, 13_000, 10_500, 1000, Safe::No);
+        assert_eq!(prr.budget(), 400);
+    }
+
+    #[test]
     fn first_segment_goes_out_in_any_case() {
-        let mut prr = Prr::new(20_000);
+        let mut prr = Prr::new(20_000, 0, 0);
         prr.acknowledged(0, 19_000, 10_000, 1000, Safe::No);
         assert_eq!(send(&mut prr), 1);
         prr.acknowledged(0, 19_000, 10_000, 1000, Safe::No);
@@ -106,7 +120,7 @@ mod tests {
 
     #[test]
     fn after_heavy_losses_packets_are_conserved_or_slow_start_fills_up_to_ssthresh() {
-        let mut prr = Prr::new(20_000);
+        let mut prr = Prr::new(20_000, 0, 0);
         prr.acknowledged(1000, 2000, 10_000, 1000, Safe::No);
         assert_eq!(send(&mut prr), 1);
         prr.acknowledged(1000, 2000, 10_000, 1000, Safe::No);

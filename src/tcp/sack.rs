@@ -219,6 +219,11 @@ impl Scoreboard {
         self.extent().map_or(0, |all| all.right.distance_from(all.left) - self.sacked - self.lost)
     }
 
+    /// Octets that the peer has reported.
+    pub(super) const fn sacked(&self) -> u32 {
+        self.sacked
+    }
+
     /// How many segments the peer has reported.
     pub(super) const fn sacked_segments(&self) -> u32 {
         self.sacked_segments

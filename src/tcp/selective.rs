@@ -251,7 +251,7 @@ impl Selective {
         (snd_nxt, smss): (SeqNum, u32),
         now: Instant,
     ) {
-        if self.detect(congestion, srtt, snd_nxt, now) == Found::Loss
+        if self.detect(congestion, srtt, snd_nxt, 0, now) == Found::Loss
             && let Phase::Fast { prr, .. } = &mut self.phase
         {
             prr.acknowledged(0, self.board.pipe(), congestion.ssthresh(), smss, Safe::No);
@@ -329,7 +329,7 @@ impl Selective {
         self.look_back(arrival, &delivered, congestion);
         let release = Release::of(arrival.pacing, rtt.measured_srtt());
         let ended = self.leave(seg_ack, congestion, release);
-        let found = self.detect(congestion, rtt.srtt(), snd_nxt, now);
+        let found = self.detect(congestion, rtt.srtt(), snd_nxt, delivered.octets, now);
         let acked = seg_ack.distance_from(snd_una);
         match &mut self.phase {
             Phase::Fast { prr, .. } => {
@@ -399,8 +399,16 @@ impl Selective {
         ended
     }
 
-    /// RACK_detect_loss (RFC 8985 §6.2, step 5), and the beginning of fast recovery if it finds one.
-    fn detect(&mut self, congestion: &mut Congestion, srtt: Duration, snd_nxt: SeqNum, now: Instant) -> Found {
+    /// RACK_detect_loss (RFC 8985 §6.2, step 5), and the beginning of fast recovery if it finds one; the acknowledgement at hand, if
+    /// there is one, has `delivered` so many octets.
+    fn detect(
+        &mut self,
+        congestion: &mut Congestion,
+        srtt: Duration,
+        snd_nxt: SeqNum,
+        delivered: u32,
+        now: Instant,
+    ) -> Found {
         if matches!(self.early, Early::Reordering(_)) {
             self.early = Early::Off;
         }
@@ -438,7 +446,8 @@ impl Selective {
             // RFC 6675 §5, steps 1 and 2.
             congestion.enter_recovery(self.flight().min(congestion.cwnd()));
             congestion.deflate();
-            self.phase = Phase::Fast { recover: snd_nxt, since: now, prr: Prr::new(self.flight()) };
+            let prr = Prr::new(self.flight(), self.board.sacked(), delivered);
+            self.phase = Phase::Fast { recover: snd_nxt, since: now, prr };
             self.probe.forget();
         }
         Found::Loss
