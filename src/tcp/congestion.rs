@@ -59,6 +59,11 @@ const L: u32 = 8;
 /// The same for later ones: L (RFC 3465 §2.3).
 const LATER_L: u32 = 2;
 
+/// IW (RFC 6928 §2).
+fn initial_window(smss: u32) -> u32 {
+    (10 * smss).min(14_600.max(2 * smss))
+}
+
 /// Which slow start it is, if any.
 #[derive(Clone, Debug)]
 enum SlowStart {
@@ -91,8 +96,7 @@ impl Congestion {
     /// The window to begin with.
     pub(super) fn new(control: CongestionControl, smss: u32, handshake: Handshake) -> Self {
         let initial = match handshake {
-            // RFC 6928 §2.
-            Handshake::AtOnce => (10 * smss).min(14_600.max(2 * smss)),
+            Handshake::AtOnce => initial_window(smss),
             // RFC 5681 §3.1: one segment after a lost SYN.
             Handshake::Retransmitted => smss,
         };
@@ -117,9 +121,21 @@ impl Congestion {
         self.ssthresh
     }
 
-    /// The path carries other segments than we thought; CWND counts octets and stays (RFC 1191 §6.5).
-    pub(super) const fn set_smss(&mut self, smss: u32) {
+    /// The path carries other segments than we thought. CWND counts octets and stays, but is one segment at least; IW and RW are those of
+    /// the new size.
+    pub(super) fn set_smss(&mut self, smss: u32) {
+        // One segment stays one segment: our SYN was lost.
+        self.initial = if self.initial == self.smss { smss } else { initial_window(smss) };
         self.smss = smss;
+        self.cwnd = self.cwnd.max(smss);
+    }
+
+    /// What is outstanding was dropped, being too large for the path. That is no congestion, so the window comes back as it was; but in
+    /// slow start, one segment going alone until it is acknowledged (RFC 1191 §6.5), and not as a burst of smaller segments (RFC 5681
+    /// §3.1).
+    pub(super) fn start_slowly(&mut self) {
+        self.ssthresh = if self.is_slow_start() { self.ssthresh } else { self.cwnd };
+        self.cwnd = self.smss;
     }
 
     /// RFC 5681 §4.1: CWND when nothing was sent for longer than RTO.
@@ -523,6 +539,30 @@ mod tests {
         let mut cong = fresh();
         cong.timed_out(1000, Timeouts::First);
         assert_eq!(cong.ssthresh(), 2000);
+    }
+
+    #[test]
+    fn segments_of_another_size_change_the_initial_window_and_fit_into_the_window() {
+        let mut cong = fresh();
+        cong.set_smss(512);
+        assert_eq!((cong.cwnd(), cong.cwnd_after_idle()), (10_000, 5120));
+        cong.timed_out(20_000, Timeouts::First);
+        cong.set_smss(1000);
+        assert_eq!((cong.cwnd(), cong.initial()), (1000, 10_000));
+        let mut cong = Congestion::new(CongestionControl::Cubic, 1000, Handshake::Retransmitted);
+        cong.set_smss(512);
+        assert_eq!(cong.initial(), 512);
+    }
+
+    #[test]
+    fn slow_start_over_too_large_segments_leads_back_to_the_window_that_was() {
+        let mut cong = fresh();
+        cong.start_slowly();
+        assert_eq!((cong.cwnd(), cong.ssthresh()), (1000, MAX_CWND));
+        let mut cong = fresh();
+        cong.ssthresh = 8000;
+        cong.start_slowly();
+        assert_eq!((cong.cwnd(), cong.ssthresh()), (1000, 10_000));
     }
 
     #[test]

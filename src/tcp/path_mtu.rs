@@ -195,7 +195,7 @@ impl Tcb {
         }
     }
 
-    /// What is outstanding is sent again at once, in smaller segments; that is no congestion (RFC 1191 §6.5).
+    /// What is outstanding is sent again, in smaller segments (RFC 1191 §6.5).
     fn lower_mss(&mut self, lower: Lower, now: Instant) {
         self.path_mtu.lower = Some(lower);
         self.path_mtu.pending = None;
@@ -263,16 +263,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_flight_is_sent_again_at_once_in_smaller_segments_without_congestion() {
+    fn what_is_in_flight_is_sent_again_in_smaller_segments_in_slow_start_without_congestion() {
         let (mut tcp, sent) = sending(2920);
         assert_eq!(lengths(&sent), [1460, 1460]);
-        let cwnd = tcp.status().cwnd;
+        let ssthresh = tcp.status().ssthresh;
         tcp.notified(&too_big(1000), at(0));
         let again = due(&mut tcp, at(0));
-        assert_eq!(lengths(&again), [960, 960, 960, 40]);
+        assert_eq!(lengths(&again), [960], "RFC 1191 §6.5: one until it is acknowledged");
         assert_eq!(again[0].seq, ISS + 1);
-        assert_eq!(tcp.status().cwnd, cwnd);
-        take(&mut tcp, from_peer(Control::ACK, 0, 2920, b""), at(1));
+        take(&mut tcp, from_peer(Control::ACK, 0, 960, b""), at(0));
+        assert_eq!(lengths(&due(&mut tcp, at(0))), [960, 960]);
+        take(&mut tcp, from_peer(Control::ACK, 0, 2880, b""), at(0));
+        assert_eq!(lengths(&due(&mut tcp, at(0))), [40]);
+        take(&mut tcp, from_peer(Control::ACK, 0, 2920, b""), at(0));
+        assert_eq!(tcp.status().ssthresh, ssthresh);
         tcp.send(&[7; 960], at(1));
         assert_eq!(lengths(&due(&mut tcp, at(1))), [960]);
     }

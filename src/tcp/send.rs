@@ -261,7 +261,7 @@ impl Sender {
     }
 
     /// Eff.snd.MSS <- `mss`: the path carries other packets than we thought (RFC 1191).
-    pub(super) const fn set_mss(&mut self, mss: u32) {
+    pub(super) fn set_mss(&mut self, mss: u32) {
         self.mss = mss;
         self.congestion.set_smss(mss);
     }
@@ -276,9 +276,13 @@ impl Sender {
         self.path_probe.filter(|_| text_len > self.room())
     }
 
-    /// Everything outstanding is sent again at once, and that is no congestion.
+    /// Everything outstanding was too large for the path and is sent again, in slow start (RFC 1191 §6.5).
     pub(super) fn send_all_again(&mut self, now: Instant) {
         if self.snd_una != self.snd_nxt {
+            if !self.is_open() {
+                self.congestion.deflate();
+            }
+            self.congestion.start_slowly();
             self.recover_all();
             self.rearm(now, Restart::No);
             self.rearm_early(Cause::Other, now);
@@ -316,12 +320,16 @@ impl Sender {
 
     /// Packets were marked on the way; in recovery from a loss the window is reduced already (RFC 3168 §6.1.2).
     pub(super) fn congestion_experienced(&mut self) {
-        let is_open = match &self.loss {
+        if self.is_open() {
+            self.congestion.experienced(self.flight());
+        }
+    }
+
+    /// Whether nothing is being recovered.
+    fn is_open(&self) -> bool {
+        match &self.loss {
             Loss::NewReno(recovery) => recovery.is_open(),
             Loss::Selective(selective) => selective.is_open(),
-        };
-        if is_open {
-            self.congestion.experienced(self.flight());
         }
     }
 
