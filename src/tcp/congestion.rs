@@ -245,22 +245,36 @@ impl Congestion {
 
     /// RFC 5681 §3.2 (2) and (3): fast retransmit; three segments have left the network.
     pub(super) fn enter_recovery(&mut self, flight: u32) {
-        let reduced = match &mut self.avoidance {
-            Avoidance::NewReno { acked } => {
-                *acked = 0;
-                flight / 2
-            }
-            Avoidance::Cubic(cubic) => cubic.reduce(self.cwnd, flight),
-        };
+        let reduced = self.reduce(flight);
         self.ssthresh = self.at_least_two_segments(reduced);
         self.slow_start = SlowStart::Later;
         self.cwnd = self.ssthresh + 3 * self.smss;
     }
 
-    /// RFC 3168 §6.1.2: packets were marked; as after a loss, but nothing has to be sent again.
+    /// RFC 3168 §6.1.2, RFC 9438 §4.6: packets were marked; SSTHRESH is as after a loss, but CWND, which is not above it, may become
+    /// one segment.
     pub(super) fn experienced(&mut self, flight: u32) {
-        self.enter_recovery(flight);
-        self.deflate();
+        let before = self.cwnd;
+        let reduced = self.reduce(flight.min(before));
+        self.ssthresh = self.at_least_two_segments(reduced);
+        self.slow_start = SlowStart::Later;
+        self.cwnd = reduced.max(self.smss).min(before);
+    }
+
+    /// Whether CWND is one segment, so that it cannot shrink any further.
+    pub(super) const fn is_least(&self) -> bool {
+        self.cwnd <= self.smss
+    }
+
+    /// What SSTHRESH comes from after a sign of congestion with so much outstanding (RFC 5681 §3.1 (4), RFC 9438 §4.6).
+    fn reduce(&mut self, flight: u32) -> u32 {
+        match &mut self.avoidance {
+            Avoidance::NewReno { acked } => {
+                *acked = 0;
+                flight / 2
+            }
+            Avoidance::Cubic(cubic) => cubic.reduce(self.cwnd, flight),
+        }
     }
 
     /// RFC 6675 §5 (4.2): in recovery with selective acknowledgements the window is SSTHRESH, and never inflated.

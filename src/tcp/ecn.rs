@@ -3,6 +3,8 @@
 //! Both ends have to want it. Then new text goes as ECN-capable; what comes marked is echoed by ECE until the sender says by CWR
 //! that it has slowed down, which it does once for each window of data.
 
+use smoltcp::time::Instant;
+
 use super::carriage::Ecn;
 use super::segment::{Control, Segment};
 use super::seq::SeqNum;
@@ -36,6 +38,15 @@ enum Reduced {
     Told,
     /// CWR goes with the next new text (RFC 3168 §6.1.2).
     Due,
+}
+
+/// Whether an acknowledgement echoes a mark.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Marked {
+    /// It does not.
+    No,
+    /// It does: the congestion window does not grow (RFC 3168 §6.1.2).
+    Yes,
 }
 
 /// What an acknowledgement says of congestion.
@@ -159,14 +170,19 @@ impl Tcb {
         self.ecn.mark_new(segment);
     }
 
-    /// Takes what an acceptable segment says of congestion, its acknowledgement having been taken.
-    pub(super) fn note_congestion(&mut self, segment: &Segment) {
+    /// Whether an acceptable segment echoes a mark, before its acknowledgement is taken.
+    pub(super) fn mark_echoed(&self, segment: &Segment) -> Marked {
+        if self.ecn.agreed.is_some() && segment.control.ece() { Marked::Yes } else { Marked::No }
+    }
+
+    /// Takes what an acceptable segment says of congestion, its acknowledgement having been taken; `flight` was outstanding before.
+    pub(super) fn note_congestion(&mut self, segment: &Segment, flight: u32, now: Instant) {
         if self.ecn.arrived(segment) == Heard::Congestion {
             self.rcv.owe_ack();
         }
         let (snd_una, snd_nxt) = (self.snd.snd_una(), self.snd.snd_nxt());
         if self.ecn.acknowledged(segment.control, snd_una, snd_nxt) == Heard::Congestion {
-            self.snd.congestion_experienced();
+            self.snd.congestion_experienced(flight, now);
         }
     }
 }
@@ -302,6 +318,47 @@ mod tests {
         let before = tcp.status().cwnd;
         take(&mut tcp, ece(14_600 + 1460), at(0));
         assert!(tcp.status().cwnd < before);
+    }
+
+    #[test]
+    fn the_window_shrinks_by_what_was_outstanding_before_the_acknowledgement() {
+        let mut tcp = agreed();
+        tcp.send(&[7; 14_600], at(0));
+        assert_eq!(due(&mut tcp, at(0)).len(), 10);
+        take(&mut tcp, ece(14_600), at(0));
+        assert_eq!((tcp.status().cwnd, tcp.status().ssthresh), (10_220, 10_220), "RFC 9438 §4.6");
+    }
+
+    #[test]
+    fn the_window_does_not_grow_with_an_echo() {
+        let mut tcp = agreed();
+        tcp.send(&[7; 14_600], at(0));
+        assert_eq!(due(&mut tcp, at(0)).len(), 10);
+        take(&mut tcp, ece(1460), at(0));
+        let after = tcp.status().cwnd;
+        for acked in 2..=10 {
+            take(&mut tcp, ece(1460 * acked), at(0));
+            assert_eq!(tcp.status().cwnd, after, "{acked}");
+        }
+    }
+
+    #[test]
+    fn with_a_window_of_one_segment_new_text_waits_for_the_retransmission_timeout() {
+        let mut tcp = agreed();
+        tcp.send(&[7; 1460], at(0));
+        assert_eq!(due(&mut tcp, at(0)).len(), 1);
+        assert_eq!(due(&mut tcp, at(1)).len(), 1);
+        take(&mut tcp, ece(1460), at(1));
+        assert_eq!(tcp.status().cwnd, 1460, "not more than before");
+        let rto = tcp.status().rto;
+        tcp.send(&[7; 2920], at(1));
+        let sent = super::super::solo::alone(&mut tcp, at(1), at(1) + rto);
+        let first: Vec<_> = sent.iter().map(|(when, segment)| (*when, segment.payload.len())).collect();
+        assert_eq!(first, [(at(1) + rto, 1460)]);
+        let now = at(1) + rto;
+        take(&mut tcp, ece(2920), now);
+        let rto = tcp.status().rto;
+        assert_eq!(super::super::solo::alone(&mut tcp, now, at(60))[0].0, now + rto, "once more");
     }
 
     #[test]

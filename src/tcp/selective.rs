@@ -5,6 +5,7 @@ use smoltcp::time::{Duration, Instant};
 
 use super::config::Pacing;
 use super::congestion::{Congestion, Timeouts};
+use super::ecn::Marked;
 use super::eifel::Eifel;
 use super::frto::{Delivery, Frto, Verdict};
 use super::pacing::Release;
@@ -83,6 +84,8 @@ pub(super) struct Arrival<'a> {
     pub(super) can_send_new: bool,
     /// The age of the timestamp that it echoes.
     pub(super) echo_age: Option<Duration>,
+    /// Whether it echoes a mark.
+    pub(super) marked: Marked,
     /// Whether new segments are spread over the round trip.
     pub(super) pacing: Pacing,
     /// When it arrived.
@@ -336,7 +339,7 @@ impl Selective {
                 let safe = if acked > 0 && found == Found::Nothing { Safe::Yes } else { Safe::No };
                 prr.acknowledged(delivered.octets, self.board.pipe(), congestion.ssthresh(), smss, safe);
             }
-            Phase::Open | Phase::Again { .. } if acked > 0 && ended != Ended::Fast => {
+            Phase::Open | Phase::Again { .. } if acked > 0 && ended != Ended::Fast && arrival.marked == Marked::No => {
                 congestion.acknowledged(acked, flight, now, rtt.srtt(), release);
             }
             Phase::Open | Phase::Again { .. } => {}
@@ -605,6 +608,7 @@ mod tests {
                 smss: MSS,
                 can_send_new: self.snd_nxt < self.given,
                 echo_age: age.map(Duration::from_millis),
+                marked: Marked::No,
                 pacing: Pacing::On,
                 now: self.now,
             };

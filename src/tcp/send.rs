@@ -6,6 +6,7 @@ use smoltcp::time::{Duration, Instant};
 
 use super::config::{Config, CongestionControl, Nagle, Pacing, Sack};
 use super::congestion::{Congestion, Handshake, Timeouts};
+use super::ecn::Marked;
 use super::pacing::{Pacer, Rate, Release};
 use super::receive::Trim;
 use super::recovery::{Duplicate, Progress, Recovery};
@@ -145,6 +146,8 @@ pub(super) struct Sender {
     pacing: Pacing,
     /// When the next of them may go.
     pacer: Pacer,
+    /// Until when nothing new goes, marks having come with a window of one segment.
+    quiet_until: Option<Instant>,
     /// What is sent again.
     loss: Loss,
     /// Whether the peer acknowledges selectively.
@@ -203,6 +206,7 @@ impl Sender {
             congestion: Congestion::new(config.congestion, mss, Handshake::AtOnce),
             pacing: config.pacing,
             pacer: Pacer::new(),
+            quiet_until: None,
             loss: Loss::NewReno(Recovery::new(iss)),
             sack: Sack::Off,
             handshake: Handshake::AtOnce,
@@ -318,11 +322,17 @@ impl Sender {
         self.snd_up.pointer(seq)
     }
 
-    /// Packets were marked on the way; in recovery from a loss the window is reduced already (RFC 3168 §6.1.2).
-    pub(super) fn congestion_experienced(&mut self) {
-        if self.is_open() {
-            self.congestion.experienced(self.flight());
+    /// Packets were marked on the way, `flight` having been outstanding; in recovery from a loss the window is reduced already (RFC 3168
+    /// §6.1.2). A window of one segment cannot be: then new segments wait for the retransmission timeout.
+    pub(super) fn congestion_experienced(&mut self, flight: u32, now: Instant) {
+        if !self.is_open() {
+            return;
         }
+        if self.congestion.is_least() {
+            self.quiet_until = Some(now + self.rtt.rto());
+            self.rearm(now, Restart::Yes);
+        }
+        self.congestion.experienced(flight);
     }
 
     /// Whether nothing is being recovered.
@@ -511,8 +521,8 @@ impl Sender {
             // One that has expired and made nothing due waits for the window, and for the retransmission timer.
             Loss::Selective(selective) => selective.deadline().filter(|at| *at > now),
         };
-        let paced = self.paced_until(now).filter(|_| self.unpaced(now).is_some());
-        earlier(earlier(early, paced), earlier(self.timer.deadline(), self.gives_up_at()))
+        let held = self.held_until(now).filter(|_| self.unheld(now).is_some());
+        earlier(earlier(early, held), earlier(self.timer.deadline(), self.gives_up_at()))
     }
 
     /// What RACK-TLP sends because a timer of its own expired (RFC 8985 §6.2, §7.3).
@@ -591,18 +601,19 @@ impl Sender {
         }
     }
 
-    /// New text or the FIN, if pacing lets it go as well.
+    /// New text or the FIN, if nothing holds it back.
     fn fresh(&self, now: Instant) -> Option<Outgoing> {
-        if self.paced_until(now).is_some() { None } else { self.unpaced(now) }
+        if self.held_until(now).is_some() { None } else { self.unheld(now) }
     }
 
-    /// Until when pacing holds new segments back: only once more than the initial window is outstanding.
-    fn paced_until(&self, now: Instant) -> Option<Instant> {
-        self.pacer.closed_until(now).filter(|_| self.flight() >= self.congestion.initial())
+    /// Until when new segments are held back: by pacing only once more than the initial window is outstanding.
+    fn held_until(&self, now: Instant) -> Option<Instant> {
+        let paced = self.pacer.closed_until(now).filter(|_| self.flight() >= self.congestion.initial());
+        paced.max(self.quiet_until.filter(|at| *at > now))
     }
 
     /// New text or the FIN, if window, congestion window, silly window avoidance and Nagle let it go.
-    fn unpaced(&self, now: Instant) -> Option<Outgoing> {
+    fn unheld(&self, now: Instant) -> Option<Outgoing> {
         if self.is_all_sent() {
             return None;
         }
@@ -801,13 +812,15 @@ impl Sender {
     // What arrives.
 
     /// RFC 9293 §3.10.7.4, fifth: the acknowledgement of an acceptable segment, which was trimmed or not.
-    pub(super) fn acknowledge(&mut self, segment: &Segment, trim: Trim, now: Instant) {
+    ///
+    /// If it echoes a mark, CWND does not grow (RFC 3168 §6.1.2).
+    pub(super) fn acknowledge(&mut self, segment: &Segment, trim: Trim, marked: Marked, now: Instant) {
         if segment.ack.is_before(self.snd_una) || segment.ack.is_after(self.snd_nxt) {
             return;
         }
         let before = self.snd_una;
         let restart = if self.is_new_ack(segment.ack) {
-            self.advance(segment.ack, now)
+            self.advance(segment.ack, marked, now)
         } else {
             if trim == Trim::Whole {
                 self.count_duplicate(segment);
@@ -824,7 +837,7 @@ impl Sender {
         if self.snd_una != before || self.window.is_newer(segment) {
             self.update_window(segment);
         }
-        self.recover_selectively(segment, before, now);
+        self.recover_selectively(segment, before, marked, now);
         self.rearm(now, restart);
         let cause = if self.snd_una == before { Cause::Other } else { Cause::Progress };
         self.rearm_early(cause, now);
@@ -846,7 +859,7 @@ impl Sender {
     }
 
     /// SND.UNA <- SEG.ACK.
-    fn advance(&mut self, seg_ack: SeqNum, now: Instant) -> Restart {
+    fn advance(&mut self, seg_ack: SeqNum, marked: Marked, now: Instant) -> Restart {
         let flight = self.flight();
         let acked = seg_ack.distance_from(self.snd_una);
         self.queue.acknowledged(seg_ack);
@@ -857,6 +870,7 @@ impl Sender {
         let release = self.release();
         let Loss::NewReno(recovery) = &mut self.loss else { return Restart::Yes };
         match recovery.acknowledged(seg_ack) {
+            Progress::Normal if marked == Marked::Yes => {}
             Progress::Normal => self.congestion.acknowledged(acked, flight, now, self.rtt.srtt(), release),
             Progress::FirstPartial => self.congestion.partially_acknowledged(acked),
             Progress::LaterPartial => {
@@ -870,7 +884,7 @@ impl Sender {
     }
 
     /// Tells the scoreboard of an acknowledgement that is not older than the last one.
-    fn recover_selectively(&mut self, segment: &Segment, before: SeqNum, now: Instant) {
+    fn recover_selectively(&mut self, segment: &Segment, before: SeqNum, marked: Marked, now: Instant) {
         let can_send_new =
             self.cut(self.snd_nxt, self.stream_end(), Reason::Fresh).is_some_and(|new| self.is_worth_sending(&new));
         let echo_age = self.echo_age.take();
@@ -883,6 +897,7 @@ impl Sender {
             smss: self.mss,
             can_send_new,
             echo_age,
+            marked,
             pacing: self.pacing,
             now,
         };
@@ -935,13 +950,14 @@ impl Sender {
                 (SendTimer::Retransmission(at), Restart::No) => SendTimer::Retransmission(at),
                 (_, Restart::No | Restart::Yes) => SendTimer::Retransmission(now + rto),
             }
-        } else if self.is_all_sent() || self.fresh(now).is_some() {
+        } else if self.is_all_sent() || self.unheld(now).is_some() {
             SendTimer::Off
         } else {
             match self.timer {
-                SendTimer::Override(_) => self.timer,
+                SendTimer::Override(at) => SendTimer::Override(at.max(self.held_until(now).unwrap_or(at))),
                 SendTimer::Off | SendTimer::Retransmission(_) | SendTimer::Persist { .. } => {
-                    SendTimer::Override(now + self.override_timeout)
+                    let at = now + self.override_timeout;
+                    SendTimer::Override(at.max(self.held_until(now).unwrap_or(at)))
                 }
             }
         };
@@ -1066,7 +1082,7 @@ mod tests {
         fn ack(&mut self, octets: u32, wnd: u16) -> Vec<(u32, u32)> {
             let ack = self.iss + 1 + octets;
             let segment = Segment { seq: IRS + 1, ack, control: Control::ACK, wnd, ..Segment::default() };
-            self.snd.acknowledge(&segment, Trim::Whole, self.now);
+            self.snd.acknowledge(&segment, Trim::Whole, Marked::No, self.now);
             self.flush()
         }
 
@@ -1196,7 +1212,7 @@ mod tests {
         let una = bench.iss + 1;
         let mut update = |seq: u32, ack: SeqNum, wnd| {
             let segment = Segment { seq: IRS + seq, ack, control: Control::ACK, wnd, ..Segment::default() };
-            bench.snd.acknowledge(&segment, Trim::Whole, bench.now);
+            bench.snd.acknowledge(&segment, Trim::Whole, Marked::No, bench.now);
             bench.snd.snd_wnd()
         };
         assert_eq!(update(1, una, 4000), 4000);
@@ -1214,7 +1230,7 @@ mod tests {
         let mut bench = bench(5000);
         bench.send(2000);
         let segment = Segment { seq: IRS, ack: bench.iss + 1001, control: Control::ACK, wnd: 77, ..Segment::default() };
-        bench.snd.acknowledge(&segment, Trim::Whole, bench.now);
+        bench.snd.acknowledge(&segment, Trim::Whole, Marked::No, bench.now);
         assert_eq!(bench.snd.snd_wnd(), 77);
     }
 
@@ -1420,15 +1436,15 @@ mod tests {
             ..Segment::default()
         };
         for wnd in [60_001, 60_002, 60_003, 60_004] {
-            bench.snd.acknowledge(&segment(wnd, b""), Trim::Whole, bench.now);
+            bench.snd.acknowledge(&segment(wnd, b""), Trim::Whole, Marked::No, bench.now);
         }
         for _ in 0..4 {
-            bench.snd.acknowledge(&segment(60_004, b"text"), Trim::Whole, bench.now);
-            bench.snd.acknowledge(&segment(60_004, b""), Trim::Cut(None), bench.now);
+            bench.snd.acknowledge(&segment(60_004, b"text"), Trim::Whole, Marked::No, bench.now);
+            bench.snd.acknowledge(&segment(60_004, b""), Trim::Cut(None), Marked::No, bench.now);
         }
         assert_eq!(bench.flush(), []);
         for _ in 0..3 {
-            bench.snd.acknowledge(&segment(60_004, b""), Trim::Whole, bench.now);
+            bench.snd.acknowledge(&segment(60_004, b""), Trim::Whole, Marked::No, bench.now);
         }
         assert_eq!(bench.flush(), [(0, 1000)]);
     }

@@ -152,9 +152,10 @@ impl Tcb {
         self.take_stamp(&segment, seg_seq, now);
         self.take_urgent(&segment, seg_seq);
         self.heartbeat.heard(now);
-        self.snd.acknowledge(&segment, trim, now);
+        let (flight, marked) = (self.snd.flight(), self.mark_echoed(&segment));
+        self.snd.acknowledge(&segment, trim, marked, now);
         self.note_acknowledged(now);
-        self.note_congestion(&segment);
+        self.note_congestion(&segment, flight, now);
         self.take_text(segment, trim, now);
     }
 
