@@ -86,6 +86,8 @@ pub(super) struct Congestion {
     cwnd: u32,
     /// SSTHRESH.
     ssthresh: u32,
+    /// How often CWND was reduced.
+    reductions: u32,
     /// Which slow start it is.
     slow_start: SlowStart,
     /// The algorithm.
@@ -106,6 +108,7 @@ impl Congestion {
             initial,
             cwnd: initial,
             ssthresh: MAX_CWND,
+            reductions: 0,
             slow_start: SlowStart::Initial(HyStart::new()),
             avoidance,
         }
@@ -261,6 +264,11 @@ impl Congestion {
         self.cwnd = reduced.max(self.smss).min(before);
     }
 
+    /// How often CWND was reduced, for whatever reason.
+    pub(super) const fn reductions(&self) -> u32 {
+        self.reductions
+    }
+
     /// Whether CWND is one segment, so that it cannot shrink any further.
     pub(super) const fn is_least(&self) -> bool {
         self.cwnd <= self.smss
@@ -268,6 +276,7 @@ impl Congestion {
 
     /// What SSTHRESH comes from after a sign of congestion with so much outstanding (RFC 5681 §3.1 (4), RFC 9438 §4.6).
     fn reduce(&mut self, flight: u32) -> u32 {
+        self.reductions = self.reductions.wrapping_add(1);
         match &mut self.avoidance {
             Avoidance::NewReno { acked } => {
                 *acked = 0;
@@ -327,6 +336,7 @@ impl Congestion {
             };
             self.ssthresh = self.at_least_two_segments(reduced);
         }
+        self.reductions = self.reductions.wrapping_add(1);
         self.slow_start = SlowStart::AfterTimeout;
         self.cwnd = self.smss;
     }

@@ -65,6 +65,8 @@ struct Agreed {
     reduced: Reduced,
     /// Marks of what was sent before this are answered already: once for each window of data.
     recover: Option<SeqNum>,
+    /// How often the window had been reduced when CWR was last sent.
+    told: u32,
 }
 
 /// The state of ECN.
@@ -105,7 +107,7 @@ impl Notification {
             (false, EcnUse::Accept | EcnUse::Request) => syn.ece() && syn.cwr(),
             (true, EcnUse::Request) => syn.ece() && !syn.cwr(),
         };
-        let fresh = Agreed { echo: Echo::Silent, reduced: Reduced::Told, recover: None };
+        let fresh = Agreed { echo: Echo::Silent, reduced: Reduced::Told, recover: None, told: 0 };
         self.agreed = agrees.then_some(fresh);
     }
 
@@ -118,13 +120,16 @@ impl Notification {
     }
 
     /// What new text carries: ECT(0), and CWR once. No pure ACK, retransmission or window probe does (RFC 3168 §6.1.4 to §6.1.6).
-    fn mark_new(&mut self, segment: &mut Segment) {
+    ///
+    /// CWR follows a reduction of the window for any reason, a loss as well (RFC 3168 §6.1.2): there were so many `reductions`.
+    fn mark_new(&mut self, segment: &mut Segment, reductions: u32) {
         let Some(agreed) = &mut self.agreed else {
             return;
         };
         segment.carriage.ecn = Ecn::Ect0;
-        if agreed.reduced == Reduced::Due {
+        if agreed.reduced == Reduced::Due || agreed.told != reductions {
             agreed.reduced = Reduced::Told;
+            agreed.told = reductions;
             segment.control = segment.control | Control::CWR;
         }
     }
@@ -167,7 +172,7 @@ impl Tcb {
 
     /// Marks a segment that brings text for the first time.
     pub(super) fn mark_new_text(&mut self, segment: &mut Segment) {
-        self.ecn.mark_new(segment);
+        self.ecn.mark_new(segment, self.snd.congestion().reductions());
     }
 
     /// Whether an acceptable segment echoes a mark, before its acknowledgement is taken.
@@ -359,6 +364,20 @@ mod tests {
         take(&mut tcp, ece(2920), now);
         let rto = tcp.status().rto;
         assert_eq!(super::super::solo::alone(&mut tcp, now, at(60))[0].0, now + rto, "once more");
+    }
+
+    #[test]
+    fn the_peer_is_told_of_a_reduction_after_a_loss_as_well_with_the_next_new_text() {
+        let mut tcp = agreed();
+        tcp.send(&[7; 14_600], at(0));
+        assert_eq!(due(&mut tcp, at(0)).len(), 10);
+        (0..3).for_each(|_| take(&mut tcp, from_peer(Control::ACK, 0, 0, b""), at(0)));
+        let again = due(&mut tcp, at(0));
+        assert_eq!((again.len(), again[0].control.cwr()), (1, false), "not with what is sent again");
+        take(&mut tcp, from_peer(Control::ACK, 0, 14_600, b""), at(0));
+        tcp.send(&[7; 2920], at(0));
+        let cwr: Vec<bool> = due(&mut tcp, at(0)).iter().map(|segment| segment.control.cwr()).collect();
+        assert_eq!(cwr, [true, false]);
     }
 
     #[test]
