@@ -86,6 +86,8 @@ pub(super) struct Congestion {
     cwnd: u32,
     /// SSTHRESH.
     ssthresh: u32,
+    /// How far duplicate ACKs may inflate CWND in fast recovery.
+    inflated: u32,
     /// How often CWND was reduced.
     reductions: u32,
     /// Which slow start it is.
@@ -108,6 +110,7 @@ impl Congestion {
             initial,
             cwnd: initial,
             ssthresh: MAX_CWND,
+            inflated: 0,
             reductions: 0,
             slow_start: SlowStart::Initial(HyStart::new()),
             avoidance,
@@ -252,6 +255,7 @@ impl Congestion {
         self.ssthresh = self.at_least_two_segments(reduced);
         self.slow_start = SlowStart::Later;
         self.cwnd = self.ssthresh + 3 * self.smss;
+        self.inflated = self.ssthresh.saturating_add(flight).max(self.cwnd);
     }
 
     /// RFC 3168 §6.1.2, RFC 9438 §4.6: packets were marked; SSTHRESH is as after a loss, but CWND, which is not above it, may become
@@ -298,9 +302,10 @@ impl Congestion {
         self.cwnd = self.cwnd.min(pipe.saturating_add(acked.min(self.initial))).max(self.smss);
     }
 
-    /// RFC 5681 §3.2 (4): a further segment has left the network.
+    /// RFC 5681 §3.2 (4): a further segment has left the network; no more can than were in it, whatever a peer says by false ACKs.
     pub(super) fn duplicate(&mut self) {
-        self.grow(self.smss);
+        let inflated = self.cwnd.saturating_add(self.smss).min(self.inflated);
+        self.cwnd = self.cwnd.max(inflated).min(MAX_CWND);
     }
 
     /// RFC 6582 §3.2 (3): a partial acknowledgement deflates the window by what it covers.
@@ -550,6 +555,17 @@ mod tests {
     }
 
     #[test]
+    fn flood_of_duplicates_inflates_by_no_more_than_was_outstanding() {
+        let mut cong = fresh();
+        cong.enter_recovery(10_000);
+        (0..100_000).for_each(|_| cong.duplicate());
+        assert_eq!(cong.cwnd(), 5000 + 10_000);
+        cong.enter_recovery(2000);
+        cong.duplicate();
+        assert_eq!(cong.cwnd(), 2000 + 3000, "three had left already");
+    }
+
+    #[test]
     fn timeout_leaves_one_segment_and_only_the_first_one_sets_ssthresh() {
         let mut cong = fresh();
         cong.timed_out(10_000, Timeouts::First);
@@ -604,7 +620,7 @@ mod tests {
     fn window_is_bounded() {
         let mut cong = fresh();
         cong.cwnd = MAX_CWND - 1;
-        cong.duplicate();
+        acknowledged(&mut cong, 5000, MAX_CWND);
         assert_eq!(cong.cwnd(), MAX_CWND);
     }
 }
