@@ -130,7 +130,7 @@ pub(super) struct Sender {
     timer: SendTimer,
     /// R1 and R2 of what is being sent: R2 is that of the SYN first.
     patience: Patience,
-    /// When text was last sent.
+    /// When text was last sent, for the first time or again.
     sent_at: Instant,
     /// What SND.UNA was when the retransmission timer last expired.
     timed_out_at: Option<SeqNum>,
@@ -705,6 +705,7 @@ impl Sender {
         // RFC 6298 §3 (Karn).
         self.rtt.sent_again(now);
         self.record(outgoing, now);
+        self.sent_at = now;
         if let Loss::Selective(_) = self.loss {
             // RFC 6675 §6: the more careful variant, for recovery may take longer than the RTO.
             self.timer = SendTimer::Retransmission(now + self.rtt.rto());
@@ -739,6 +740,7 @@ impl Sender {
         self.rtt.back_off(now);
         self.patience.retransmitted();
         self.record(outgoing, now);
+        self.sent_at = now;
         self.timer = SendTimer::Retransmission(now + self.rtt.rto());
     }
 
@@ -1146,6 +1148,19 @@ mod tests {
         let second = bench.snd.due(bench.now).unwrap();
         assert!(bench.snd.is_last(&second));
         assert_eq!((second.text_len, second.ending), (500, Ending::Fin));
+    }
+
+    #[test]
+    fn who_sent_again_a_moment_ago_was_not_idle() {
+        let mut bench = bench(65_535);
+        bench.send(1000);
+        assert_eq!(bench.wait(), (1000, vec![(0, MSS)]));
+        assert_eq!(bench.wait(), (2000, vec![(0, MSS)]));
+        bench.pass(100);
+        bench.ack(1000, 65_535);
+        bench.pass(1500);
+        assert_eq!(bench.snd.rto(), Duration::from_secs(4));
+        assert!(!bench.snd.was_idle(bench.now), "RFC 5681 §4.1: {:?}", bench.snd);
     }
 
     // Nagle (RFC 9293 §3.7.4) and silly window avoidance (§3.8.6.2.1).
