@@ -165,7 +165,7 @@ impl Congestion {
     /// New text was acknowledged outside of fast recovery; `flight` was outstanding before.
     pub(super) fn acknowledged(&mut self, acked: u32, flight: u32, now: Instant, rtt: Duration, release: Release) {
         if self.is_slow_start() {
-            // A window that was not used has not been probed: it does not grow (RFC 7661 §1).
+            // A window that was not used has not been probed: it does not grow (RFC 7661 §4.3).
             if self.is_used(flight) {
                 self.grow_in_slow_start(acked, release);
             }
@@ -244,7 +244,9 @@ impl Congestion {
         self.initial
     }
 
-    /// Whether CWND is what limits the sender, half of it having been outstanding.
+    /// Whether CWND is what limits the sender, half of it having been outstanding (RFC 7661 §4.3: the validated phase).
+    ///
+    /// Deviation: RFC 9438 §5.8 has a window grow only if all of it is used; then pacing and delayed ACKs alone would keep it from growing.
     fn is_used(&self, flight: u32) -> bool {
         self.cwnd < flight.saturating_mul(2)
     }
@@ -295,8 +297,10 @@ impl Congestion {
         self.cwnd = self.ssthresh;
     }
 
-    /// RFC 4015 §3.2, steps (7) and (8): a reduction is taken back; `acked` octets were just acknowledged and `pipe` remain. What is
-    /// missing to the old window comes back in slow start.
+    /// RFC 4015 §3.2, steps (7) and (8), RFC 9438 §4.9: a reduction is taken back; `acked` octets were just acknowledged and `pipe`
+    /// remain. What is missing to the old window comes back in slow start.
+    ///
+    /// Deviation: CWND comes from pipe where RFC 4015 has FlightSize, which would let as much go in a burst as is reported.
     pub(super) fn resume_with(&mut self, pipe: u32, acked: u32) {
         self.ssthresh = self.ssthresh.max(self.cwnd);
         self.cwnd = self.cwnd.min(pipe.saturating_add(acked.min(self.initial))).max(self.smss);
@@ -321,6 +325,8 @@ impl Congestion {
     /// pacing prevents the burst and slow start would make one itself, as more than IW is missing.
     ///
     /// That much is missing when the peer's window or a loss of hundreds of segments kept the path from being filled during recovery.
+    ///
+    /// Deviation: RFC 6675 §5 and RFC 9937 §6 end at SSTHRESH in any case; after a recovery that could not fill the path that is a burst.
     pub(super) fn leave_recovery(&mut self, flight: u32, release: Release) {
         let no_burst = self.ssthresh.min(flight.max(self.smss) + self.smss);
         self.cwnd = match release {

@@ -113,7 +113,9 @@ impl Rack {
     /// RFC 8985 §6.2, steps 1 to 3: this segment is newly acknowledged, cumulatively, by an ACK that echoes a timestamp of this age, or
     /// selectively.
     ///
-    /// The echo with a report says nothing of what is reported: it is that of the last segment in order (RFC 7323 §4.3).
+    /// Deviation: the algorithm of step 2 holds every ACK's echo against the retransmission. The echo with a report says nothing of what
+    /// is reported, as it is that of the last segment in order (RFC 7323 §4.3), so that a lost retransmission would stay unnoticed
+    /// where others are reported; it is held against what is acknowledged cumulatively.
     pub(super) fn delivered(&mut self, record: &Record, echo_age: Option<Duration>, now: Instant) {
         let rtt = elapsed(now, record.sent_at);
         // Step 1.
@@ -149,6 +151,9 @@ impl Rack {
     }
 
     /// What was sent again in fast recovery had not been lost but overtaken: step 3, where the original is no longer told apart.
+    ///
+    /// Deviation: RFC 8985 §6.2, step 3 learns of reordering only from segments that were never sent again, and so never of one that
+    /// overtakes by more than the reordering window; Eifel and F-RTO tell of it all the same. A peer sees fewer duplicates.
     pub(super) const fn overtaken(&mut self) {
         self.reordering_seen = true;
     }
