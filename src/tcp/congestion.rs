@@ -127,13 +127,14 @@ impl Congestion {
         self.ssthresh
     }
 
-    /// The path carries other segments than we thought. CWND counts octets and stays, but is one segment at least; IW and RW are those of
-    /// the new size.
+    /// The path carries other segments than we thought. CWND and SSTHRESH count octets and stay, but are one and two segments at least;
+    /// IW and RW are those of the new size.
     pub(super) fn set_smss(&mut self, smss: u32) {
         // One segment stays one segment: our SYN was lost.
         self.initial = if self.initial == self.smss { smss } else { initial_window(smss) };
         self.smss = smss;
         self.cwnd = self.cwnd.max(smss);
+        self.ssthresh = self.at_least_two_segments(self.ssthresh);
     }
 
     /// What is outstanding was dropped, being too large for the path. That is no congestion, so the window comes back as it was; but in
@@ -595,6 +596,9 @@ mod tests {
         cong.timed_out(20_000, Timeouts::First);
         cong.set_smss(1000);
         assert_eq!((cong.cwnd(), cong.initial()), (1000, 10_000));
+        cong.timed_out(100, Timeouts::First);
+        cong.set_smss(1200);
+        assert_eq!((cong.cwnd(), cong.ssthresh()), (1200, 2400));
         let mut cong = Congestion::new(CongestionControl::Cubic, 1000, Handshake::Retransmitted);
         cong.set_smss(512);
         assert_eq!(cong.initial(), 512);
