@@ -1,6 +1,6 @@
 //! Black holes: a path that loses packets too large for it, while the ICMP errors that would say so are lost too (RFC 2923 §2.1).
 //!
-//! When R1 is reached with a large segment, that is taken for the reason (RFC 4821 §7.6.4): smaller ones are sent. Once they get
+//! When a large segment was sent in vain again and again, that is taken for the reason (RFC 4821 §7.6.4): smaller ones are sent. Once they get
 //! through, the largest that the path carries is searched for: now and then one segment of new text is larger than the others, and
 //! what becomes of it tells (RFC 4821 §3). If all it was is an outage, the first of these probes brings the old size back.
 
@@ -19,6 +19,25 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// The search ends when it is known this exactly, in octets.
 const EXACT_ENOUGH: u32 = 16;
+
+/// How many segments have to follow a probe, so that its loss is noticed without a timeout (RFC 4821 §7.4): DupThresh (RFC 6675 §2), and
+/// one for the good measure of a short last one.
+const SEGMENTS_BEHIND: u32 = 4;
+
+/// The retransmission that is smaller, R1 (RFC 9293 §3.8.3), on a path that has carried nothing as large yet.
+const RETRANSMISSIONS: u32 = 3;
+
+/// The same on a path that has: it has changed, or, more likely, losses are many.
+const RETRANSMISSIONS_WHERE_IT_WORKED: u32 = 5;
+
+/// A probe that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PathProbe {
+    /// The Eff.snd.MSS that it tries.
+    pub(super) mss: u32,
+    /// How many segments have to follow it.
+    pub(super) segments_behind: u32,
+}
 
 /// Where a fall leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +90,15 @@ impl Search {
         self.high
     }
 
-    /// The size to be tried now.
-    pub(super) fn due(&self, now: Instant) -> Option<u32> {
+    /// The probe to be sent now.
+    pub(super) fn due(&self, now: Instant) -> Option<PathProbe> {
         match self.step {
-            Step::From(at, Guess::Largest) if at <= now => Some(self.high),
-            Step::From(at, Guess::Middle) if at <= now => Some(self.low + (self.high - self.low).div_ceil(2)),
+            // Where losses are many, windows are small and a fall is most likely none: the first probe waits for no window.
+            Step::From(at, Guess::Largest) if at <= now => Some(PathProbe { mss: self.high, segments_behind: 0 }),
+            Step::From(at, Guess::Middle) if at <= now => {
+                let mss = self.low + (self.high - self.low).div_ceil(2);
+                Some(PathProbe { mss, segments_behind: SEGMENTS_BEHIND })
+            }
             Step::From(..) | Step::UnderWay(..) | Step::Found => None,
         }
     }
@@ -116,14 +139,19 @@ impl Search {
 }
 
 impl Tcb {
-    /// When R1 is reached with a segment that the path may not carry, it goes in smaller ones (RFC 4821 §7.6.4).
+    /// When a segment that the path may not carry was sent in vain too often, it goes in smaller ones (RFC 4821 §7.6.4).
     ///
     /// What else a timeout means, it means here too.
     pub(super) fn fall_into_no_black_hole(&mut self, now: Instant) {
-        if !self.snd.is_timed_out(now) || !self.snd.patience().is_about_to_doubt() {
+        if !self.snd.is_timed_out(now) {
             return;
         }
         let text_len = self.snd.due(now).map_or(0, |outgoing| outgoing.text_len);
+        let has_worked = self.path_mtu.has_carried(text_len);
+        let enough = if has_worked { RETRANSMISSIONS_WHERE_IT_WORKED } else { RETRANSMISSIONS };
+        if self.snd.patience().retransmissions() + 1 < enough {
+            return;
+        }
         let mss = self.snd.mss();
         let fall = if text_len > self.path_mtu.fitting(BASE_MTU, mss) {
             Fall::Base
@@ -292,10 +320,13 @@ mod tests {
         let mut road = road(1500);
         road.run_until(at(1));
         road.mtu = 0;
+        // What has got through before is given up later.
         road.run_until(at(25));
+        assert_eq!(road.tcp.status().mss, 1460);
+        road.run_until(at(40));
         assert!(road.tcp.status().mss < 1460);
         road.mtu = 1500;
-        road.run_until(at(60));
+        road.run_until(at(90));
         assert_eq!(road.tcp.status().mss, 1460);
         assert!(road.sent.last().unwrap().1.carriage.fragmentation == Fragmentation::Forbidden);
     }

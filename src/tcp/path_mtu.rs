@@ -6,7 +6,7 @@
 
 use smoltcp::time::{Duration, Instant};
 
-use super::black_hole::{Fall, Search};
+use super::black_hole::{Fall, PathProbe, Search};
 use super::carriage::Fragmentation;
 use super::config::FIXED_HEADERS_BYTES;
 use super::icmp::IcmpError;
@@ -155,8 +155,13 @@ impl PathMtu {
         low
     }
 
-    /// The size that is to be tried now.
-    pub(super) fn probe_due(&self, now: Instant) -> Option<u32> {
+    /// Whether a segment with so much text has got through since the path is what it is.
+    pub(super) const fn has_carried(&self, text_len: u32) -> bool {
+        text_len <= self.largest_acked
+    }
+
+    /// The probe that is to be sent now.
+    pub(super) fn probe_due(&self, now: Instant) -> Option<PathProbe> {
         self.search.and_then(|search| search.due(now))
     }
 

@@ -4,6 +4,7 @@ use core::fmt;
 
 use smoltcp::time::{Duration, Instant};
 
+use super::black_hole::PathProbe;
 use super::config::{Config, CongestionControl, Nagle, Pacing, Sack};
 use super::congestion::{Congestion, Handshake, Timeouts};
 use super::ecn::Marked;
@@ -22,10 +23,6 @@ use super::timers::{SendTimer, earlier, elapsed};
 use super::tlp::Content;
 use super::urgent::SndUp;
 use super::user_timeout::{Patience, UserTimeout};
-
-/// How many segments have to follow a probe of the path, so that its loss is noticed without a timeout: DupThresh (RFC 6675 §2), and
-/// one for the good measure of a short last one.
-const SEGMENTS_BEHIND_A_PATH_PROBE: u32 = 4;
 
 /// Why something is sent, which decides what sending it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +117,8 @@ pub(super) struct Sender {
     mss: u32,
     /// Octets of the SACK option that the next segment has (RFC 9293 §3.7.1, MUST-16).
     options_len: u32,
-    /// The Eff.snd.MSS that one segment of new text is to try, SACK blocks apart (RFC 4821).
-    path_probe: Option<u32>,
+    /// What one segment of new text is to try, SACK blocks apart (RFC 4821).
+    path_probe: Option<PathProbe>,
     /// What the user gave and the peer has not acknowledged.
     queue: SendQueue,
     /// SND.UP.
@@ -271,13 +268,13 @@ impl Sender {
     }
 
     /// One segment of new text is to be as large as this allows.
-    pub(super) const fn probe_path(&mut self, mss: Option<u32>) {
-        self.path_probe = mss;
+    pub(super) const fn probe_path(&mut self, probe: Option<PathProbe>) {
+        self.path_probe = probe;
     }
 
     /// The size that is tried by a segment with so much new text, if one is.
     pub(super) fn probes_path_with(&self, text_len: u32) -> Option<u32> {
-        self.path_probe.filter(|_| text_len > self.room())
+        self.path_probe.filter(|_| text_len > self.room()).map(|probe| probe.mss)
     }
 
     /// Everything outstanding was too large for the path and is sent again, in slow start (RFC 1191 §6.5).
@@ -559,8 +556,9 @@ impl Sender {
             Loss::NewReno(recovery) => recovery.is_open(),
             Loss::Selective(selective) => selective.is_open(),
         };
-        let room = self.path_probe?.saturating_sub(self.options_len);
-        let needed = room + SEGMENTS_BEHIND_A_PATH_PROBE * self.mss;
+        let PathProbe { mss, segments_behind } = self.path_probe?;
+        let room = mss.saturating_sub(self.options_len);
+        let needed = room + segments_behind * self.mss;
         let unsent = self.queue.text_end().distance_from(self.snd_nxt.earlier_of(self.queue.text_end()));
         (is_open && unsent.min(self.snd_wnd()).min(self.congestion.cwnd()) >= needed).then_some(room)
     }

@@ -72,9 +72,9 @@ impl Patience {
         self.retransmissions >= R1_RETRANSMISSIONS
     }
 
-    /// Whether the next retransmission is the one with which R1 is reached, or a later one.
-    pub(super) const fn is_about_to_doubt(&self) -> bool {
-        self.retransmissions + 1 >= R1_RETRANSMISSIONS
+    /// How often the oldest octets outstanding were sent again.
+    pub(super) const fn retransmissions(&self) -> u32 {
+        self.retransmissions
     }
 
     /// The retransmissions that the user has to be told of (RFC 9293 §3.8.3, SHLD-9), once each time that R1 is reached.
