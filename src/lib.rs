@@ -26,8 +26,10 @@
 //! A `Receive` is answered once, so neither peer nor network can flood the user; of each kind one piece waits, the latest,
 //! for the next credit and goes before all data, so that who is told "urgent" has not read past it. It is asynchronous all
 //! the same: a user that keeps a credit with its system goes on sending and setting meanwhile, and is told at once.
-//! A user that has closed has no credits any more, and hears of the verdict only. One whose active OPEN is under way has none yet, and
-//! is told at most once a second.
+//! One whose active OPEN is under way has no credit yet, and is told at most once a second.
+//!
+//! Deviation: a user that has closed is told of the verdict only, not of R1 or ICMP errors before it (RFC 9293 §3.9.1.8, SHLD-9): it
+//! has no credits any more. A peer notices nothing.
 #![recursion_limit = "256"]
 
 pub mod calls;

@@ -1,4 +1,8 @@
 //! The IPv4 rules that smoltcp leaves to us: our own headers, and which packets are not to be looked at.
+//!
+//! Deviation: there are no source routes (RFC 9293 §3.9.2.1, MUST-51, MUST-52, MUST-53, SHLD-24). Our headers have no options, smoltcp
+//! passes over those of others, and what carries a source route is dropped almost everywhere (RFC 7126). A peer could notice that its
+//! source route is not used for answers.
 
 use core::net::Ipv4Addr;
 

@@ -20,7 +20,8 @@ pub(super) const DEFAULT_SND_MSS: u32 = 536;
 /// The smallest send MSS that we honour, as Linux does.
 ///
 /// Deviation: RFC 9293 §3.7.1 (MUST-16) knows no lower limit. A peer that names less gets segments of this size, which every host
-/// can take (RFC 1122 §3.3.2: 576 octets); one octet of text a packet would let it make us work without end.
+/// can take (RFC 1122 §3.3.2: 576 octets); one octet of text a packet would let it make us work without end. One that names 0 cannot
+/// mean it, and gets segments as if it had named none.
 pub(super) const MIN_SND_MSS: u32 = 48;
 
 /// A path of 1 Gbit/s and 100 ms holds 12.5 MB; a third more lets the window grow past that.
@@ -138,8 +139,10 @@ pub struct Config {
     /// Deviation: RFC 9293 §3.4.2 takes an MSL of two minutes; like most we take 30 s. A peer could notice that an old duplicate
     /// of more than a minute meets no TIME-WAIT any more.
     pub two_msl: Duration,
-    /// How long FIN-WAIT-2 waits for the peer's FIN, since nobody here reads what comes before it; RFC 9293 sets no limit, the
-    /// value is the one of Linux and the BSDs.
+    /// How long FIN-WAIT-2 waits for the peer's FIN; the value is the one of Linux and the BSDs.
+    ///
+    /// Deviation: RFC 9293 §3.10.7.4 sets no limit. Nobody here reads what comes before that FIN. A peer whose FIN comes later finds the
+    /// connection gone, and is answered with a RST.
     pub fin_wait_2_limit: Duration,
     /// How long an ACK waits for company: below 0.5 s (RFC 9293 §3.8.6.3, MUST-40); the value is the one of Linux.
     pub delayed_ack: Duration,
@@ -216,7 +219,7 @@ impl Config {
     /// Eff.snd.MSS for a peer that named `mss` (RFC 9293 §3.7.1, MUST-16), before what options take.
     pub(super) fn snd_mss(&self, mss: Option<u16>) -> u32 {
         let named = match mss {
-            // RFC 9293 §3.7.1 (MUST-15). A peer that can receive nothing cannot mean it: read as if it had named none.
+            // RFC 9293 §3.7.1 (MUST-15).
             None | Some(0) => DEFAULT_SND_MSS,
             Some(mss) => u32::from(mss).max(MIN_SND_MSS),
         };

@@ -16,7 +16,8 @@
 //! no room for anything better. Whoever has seen a cookie's ACK can send it once more for two minutes, and begin another connection with
 //! it when the first is over; it costs no more than one that he opens himself.
 //!
-//! Deviation: the ISS of such a connection does not follow the clock of RFC 9293 §3.4.1 (MUST-8). A peer could notice nothing but that.
+//! Deviation: the ISS of such a connection does not follow the clock of RFC 9293 §3.4.1 (MUST-8): it has to say all that. A peer without
+//! timestamps notices that no option but MSS is agreed on, one with them that the first TSval may be a second old.
 
 use core::net::SocketAddrV4;
 

@@ -49,7 +49,9 @@ impl fmt::Display for IcmpKind {
 
 /// An error that aborts a connection being opened (RFC 9293 §3.9.2.2, SHLD-26): protocol or port unreachable.
 ///
-/// The third hard one of RFC 9293, "fragmentation needed", is a matter of the path's MTU since RFC 1191.
+/// Deviation: RFC 9293 §3.9.2.2 (SHLD-26) has a hard error abort any connection. One whose handshake is complete goes on, and its user is
+/// told as of a soft one (RFC 5927 §5.2): else anybody could end connections. The third hard error, "fragmentation needed", only lowers
+/// the path MTU (RFC 1191). A peer notices that the connection goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HardError(IcmpError);
 

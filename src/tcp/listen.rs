@@ -122,7 +122,8 @@ impl TcpListen {
             // Second: any acknowledgment is bad here.
             return Reaction::NotAcceptable(segment, Answer::Rst);
         }
-        // Third, and fourth for anything else. A SYN with FIN opens nothing that could be used: dropped like other nonsense.
+        // Third, and fourth for anything else. Deviation: a SYN with FIN opens nothing, where RFC 9293 §3.10.7.2 would take the SYN; no
+        // peer means it. It notices that no SYN,ACK comes.
         match Syn::try_from(segment) {
             Ok(syn) => Reaction::Acceptable(syn),
             Err(other) => Reaction::NotAcceptable(other.segment, Answer::Nothing),

@@ -15,9 +15,10 @@ use super::seq::SeqNum;
 use super::tcb::Tcb;
 use super::timers::elapsed;
 
-/// The smallest path MTU that is believed, as in Linux (`min_pmtu`); RFC 1191 §3 allows down to 68 octets, of which a forger
-/// would leave us 28 for text. Where a smaller one is claimed, packets of this size go without DF, so that a path that
-/// truly needs it smaller cuts them.
+/// The smallest path MTU that is believed, as in Linux (`min_pmtu`).
+///
+/// Deviation: RFC 1191 §3 allows down to 68 octets, of which a forger would leave us 28 for text. Where less than this is claimed,
+/// packets of this size go without DF, so that a path that truly needs it smaller cuts them. A peer could notice fragments.
 pub(super) const MIN_PATH_MTU: u16 = 552;
 
 /// A lower MTU is forgotten after this time, in case the path has become better (RFC 1191 §6.3).

@@ -417,9 +417,10 @@ impl Sender {
 
     /// The SEQ of a segment without text: SND.NXT (RFC 9293 §3.10.7.4).
     ///
-    /// When SND.NXT lies outside of the peer's window, because that was shrunk or because of a zero-window probe, the ACK would be
-    /// dropped there (RFC 9293 §A.2); then it is the last number that the peer has to accept if it took nothing of what is outside.
-    /// If it did take it, it answers what we retransmit, and the answer to that, a challenge ACK, has SND.NXT.
+    /// Deviation: RFC 9293 §3.10.5 and §3.10.7.4 have SND.NXT in every RST of an ABORT and every ACK. When that lies outside of the peer's
+    /// window, because that was shrunk or because of a zero-window probe, it would be dropped there (RFC 9293 §A.2); then it is the last
+    /// number that the peer has to accept if it took nothing of what is outside. If it did take it, it answers what we retransmit, and
+    /// the answer to that, a challenge ACK, has SND.NXT. A peer notices that it can take the segment.
     pub(super) fn ack_seq(&self) -> SeqNum {
         let right = self.snd_una + self.snd_wnd();
         if self.our_syn == OurSyn::Outstanding || self.snd_nxt.is_at_or_before(right) {
@@ -831,9 +832,9 @@ impl Sender {
             // RFC 9293 §3.8.6.1 (MUST-37): as long as probes are answered, the connection stays.
             self.patience.renew(now);
         }
-        // Deviation: the RFC's test leaves out that an acknowledgement of something new must be newer, even if it comes with an old
-        // sequence number because its text was retransmitted. Such a segment tells the window too; without it, SND.UNA would carry the
-        // old window past its edge. A peer sees that we keep to the window it sent last.
+        // Deviation: the test of RFC 9293 §3.10.7.4, fifth, leaves out that an acknowledgement of something new must be newer, even if it
+        // comes with an old sequence number because its text was retransmitted. Such a segment tells the window too; without it, SND.UNA
+        // would carry the old window past its edge. A peer sees that we keep to the window it sent last.
         if self.snd_una != before || self.window.is_newer(segment) {
             self.update_window(segment);
         }

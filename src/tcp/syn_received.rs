@@ -155,7 +155,8 @@ impl Tcp<SynReceived> {
 
     /// The segment without its SYN.
     fn without_syn(&self, segment: Segment) -> Segment {
-        // RFC 7323 §2.2: its window is not scaled, that of an ACK is.
+        // RFC 7323 §2.2: its window is not scaled, that of an ACK is. Deviation: so the window of the SYN,ACK in a simultaneous open
+        // (RFC 9293 §3.5, figure 8) is taken rounded down to what an ACK could announce. A peer notices nothing: its next ACK tells it.
         let wnd = self.tcb.snd.scaled_down(segment.wnd);
         Segment { seq: segment.text_seq(), control: segment.control.without(Control::SYN), wnd, ..segment }
     }

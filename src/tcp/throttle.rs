@@ -5,6 +5,9 @@ use smoltcp::time::{Duration, Instant};
 use super::timers::elapsed;
 
 /// How many such ACKs a connection sends within `INTERVAL`: the example of RFC 5961 §7.
+///
+/// Deviation: RFC 9293 §3.10.7.4 has every segment that is not acceptable answered. Challenge ACKs, and answers to segments without text,
+/// have this limit, so that nobody can make us send without end. A peer notices that the eleventh gets no answer.
 const LIMIT: u32 = 10;
 
 /// The interval of RFC 5961 §7.

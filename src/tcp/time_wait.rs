@@ -66,6 +66,9 @@ impl Tcp<TimeWait> {
     }
 
     /// Whether a segment opens a new connection between the same sockets (RFC 9293 §3.6.1, MAY-2 and SHLD-4; RFC 6191 §2).
+    ///
+    /// Deviation: RFC 9293 §3.6.1 (MAY-2) leads back here if the SYN was an old duplicate after all. We forget this connection for it, and
+    /// the peer's RST leads to LISTEN. A peer could notice that the pair of sockets is free earlier.
     fn reopens(&self, segment: &Segment) -> bool {
         let kind = segment.control.without(Control::PSH | Control::URG | Control::ECE | Control::CWR);
         if kind != Control::SYN {

@@ -1,4 +1,4 @@
-//! Holds the README's table of requirements to the requirements and to the tests.
+//! Holds the README's tables of requirements and deviations to the requirements, the tests and the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -62,22 +62,41 @@ fn rows() -> Vec<Row> {
     table.lines().filter(is_row).map(of_a_row).collect()
 }
 
-/// The names of all test functions in the integration tests.
-fn tests() -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let mut folders = vec!["tests".into()];
+/// All sources in a folder of this package.
+fn sources(folder: &str) -> Vec<String> {
+    let mut sources = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
-        let folder: std::path::PathBuf = folder;
-        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(&folder)).unwrap() {
+        for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                names.extend(tests_of(&fs::read_to_string(path).unwrap()));
+                sources.push(fs::read_to_string(path).unwrap());
             }
         }
     }
-    names
+    sources
+}
+
+/// The names of all test functions in the integration tests.
+fn tests() -> BTreeSet<String> {
+    sources("tests").iter().flat_map(|source| tests_of(source)).collect()
+}
+
+/// The comments of a source that tell of a deviation, each with what it is about.
+fn deviations_in(source: &str) -> Vec<String> {
+    let text_of =
+        |line: &str| line.trim().strip_prefix("//").map(|text| text.trim_start_matches(['/', '!']).to_owned());
+    let lines: Vec<Option<String>> = source.lines().map(text_of).collect();
+    let comments = lines.split(Option::is_none).map(|lines| lines.iter().flatten().map(String::as_str).collect());
+    comments.filter(|comment: &String| comment.contains("Deviation:")).collect()
+}
+
+/// The words of a text, those that name sections and requirements whole.
+fn words(text: &str) -> BTreeSet<&str> {
+    let is_inside = |c: char| c.is_ascii_alphanumeric() || "§-.".contains(c);
+    text.split(|c| !is_inside(c)).map(|word| word.trim_end_matches('.')).filter(|word| !word.is_empty()).collect()
 }
 
 /// The functions marked as tests in a source.
@@ -161,4 +180,20 @@ fn every_mechanism_in_the_readme_has_its_file_and_every_file_its_mechanism() {
     files.retain(|file| !helpers.contains(&file.as_str()));
     files.sort();
     assert_eq!(named, files, "each once");
+}
+
+#[test]
+fn every_deviation_in_the_readme_stands_in_the_code_and_the_other_way_round() {
+    let table = section("## Deviations");
+    let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| where"));
+    let told: Vec<BTreeSet<&str>> = rows.filter_map(|row| row.split('|').nth(1)).map(words).collect();
+    let comments: Vec<String> = sources("src").iter().flat_map(|source| deviations_in(source)).collect();
+    let stands = |place: &BTreeSet<&str>, comment: &String| place.is_subset(&words(comment));
+    for place in &told {
+        assert!(comments.iter().any(|comment| stands(place, comment)), "no comment tells of {place:?}");
+    }
+    for comment in &comments {
+        assert!(told.iter().any(|place| stands(place, comment)), "the README does not tell of {comment}");
+    }
+    assert_eq!(told.len(), comments.len());
 }
