@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::tcp::segment::Segment;
 
-/// Bytes that each connection may have waiting, whatever all others do: 80 full segments at an MTU of 1500, 800 ACKs, or one
+/// Bytes that each connection may have waiting, whatever all others do: 79 full segments at an MTU of 1500, 682 ACKs, or one
 /// reassembled segment of 64 KiB and more.
 pub const INBOX_BYTES: usize = 128 * 1024;
 const _: () = assert!(INBOX_BYTES >= 65_535 + SEGMENT_OVERHEAD_BYTES);

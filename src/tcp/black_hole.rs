@@ -14,10 +14,11 @@ use super::tcb::Tcb;
 /// The path MTU that is fallen back to first (RFC 4821 §7.2, and `tcp_base_mss` of Linux).
 const BASE_MTU: u16 = 1024;
 
-/// The pause after a probe that was lost: its loss looks like congestion, and is answered like one.
+/// The pause after a probe that was lost: its loss looks like congestion, and is answered like one. No RFC names a value, this is ours.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// The search ends when it is known this exactly, in octets.
+/// The search ends when the size is known this exactly, in octets: a hundredth of a full segment is not worth another loss. No RFC names
+/// a value; Linux stops at 8 (`tcp_probe_threshold`).
 const EXACT_ENOUGH: u32 = 16;
 
 /// How many segments have to follow a probe, so that its loss is noticed without a timeout (RFC 4821 §7.4): DupThresh (RFC 6675 §2), and

@@ -1,8 +1,8 @@
 //! Path MTU discovery: segments as large as the path carries whole (RFC 1191, RFC 9293 §3.7.2, RFC 5927 §7).
 //!
-//! All packets carry DF; a router that would have to cut one says so instead. What it says is believed as far as
-//! RFC 5927 §7.2 allows: about a packet that is in flight, a smaller MTU than that packet's length; and below what the path is
-//! known to carry only after the segment has timed out as well.
+//! Packets carry DF until a path turns out to need them cut; a router that would have to cut one says so instead, and is believed as far as
+//! RFC 5927 §7.2 allows: about a packet that is in flight, a smaller MTU than that packet's length; and below what the path is known to
+//! carry only after the segment has timed out as well. What happens where no router says anything is in `black_hole`.
 
 use smoltcp::time::{Duration, Instant};
 

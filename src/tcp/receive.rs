@@ -1,4 +1,4 @@
-//! The receiving side: trimming, reassembly and the text for the user (RFC 9293 §3.4, §3.8.6, §3.10.7.4).
+//! The receiving side: what of a segment is taken, where it is kept, and the text for the user (RFC 9293 §3.4, §3.8.6, §3.10.7.4).
 
 use core::fmt;
 

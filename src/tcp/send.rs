@@ -534,7 +534,8 @@ impl Sender {
         }
     }
 
-    /// A segment from `seq` on, with what may be sent of the stream up to `limit`: at most one MSS, and not past the window.
+    /// A segment from `seq` on, with what may be sent of the stream up to `limit`: at most one MSS, or what a probe of the path tries, and
+    /// not past the window.
     fn cut(&self, seq: SeqNum, limit: SeqNum, reason: Reason) -> Option<Outgoing> {
         let right = (self.snd_una + self.snd_wnd()).earlier_of(limit);
         let text_right = right.earlier_of(self.queue.text_end());
