@@ -168,8 +168,6 @@ pub type ServerSystemCloseWait = SystemCloseWait<RoleServerSystem>;
 pub type ServerSystemFinWait1 = SystemFinWait1<RoleServerSystem>;
 /// FIN-WAIT-2 of the server (dissertation §3.3.8).
 pub type ServerSystemFinWait2 = SystemFinWait2<RoleServerSystem>;
-/// The server user with the floor.
-pub type ServerUserOpen = UserOpen<RoleServerUser>;
 /// SYN-SENT of the client.
 pub type ClientSystemSynSent = SystemSynSent<RoleClientSystem>;
 

@@ -28,8 +28,8 @@ use smoltcp::wire::{IpProtocol, Ipv4Packet};
 pub use error::{ConnectError, DeviceError, ListenError};
 pub use inbox::{Arrival, Backlog, Inbox, Standing};
 pub use link::{BadLink, Impairment, LinkEnd, perfect};
-pub use room::{INBOX_BYTES, INBOX_POOL_BYTES, SEGMENT_OVERHEAD_BYTES, Waiting};
-pub use table::{BACKLOG, MAX_CONNECTIONS, MAX_HALF_OPEN};
+pub use room::Waiting;
+pub use table::MAX_HALF_OPEN;
 
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNum;
@@ -262,7 +262,7 @@ impl SmolLower {
 
     /// Whether [`SmolLower::run`] has ended, so that nothing arrives any more.
     #[must_use]
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.table().is_closed()
     }
 
@@ -443,6 +443,7 @@ mod tests {
     use smoltcp::phy::ChecksumCapabilities;
     use smoltcp::wire::{Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Repr, TcpPacket};
 
+    use super::table::BACKLOG;
     use super::testing::{ACK, FIN, PEER, RST, SERVICE, SYN, US, icmp_error, packet, segment};
     use super::*;
     use crate::tcp::{IcmpError, IcmpKind};

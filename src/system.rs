@@ -27,7 +27,7 @@ use crate::{
 use opening::Opens;
 
 /// A session type that belongs to one state of RFC 9293: its function gets the machine in that state.
-pub trait Stated: Action {
+trait Stated: Action {
     /// The machine's state.
     type State: tcp::State;
 }

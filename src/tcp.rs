@@ -27,7 +27,7 @@ mod established;
 mod fin_wait;
 mod frto;
 mod hystart;
-pub mod icmp;
+mod icmp;
 pub mod isn;
 mod keep_alive;
 mod listen;

@@ -125,7 +125,7 @@ impl Inbox {
     }
 
     /// The peer is told that it may send so many octets: from now on there is room for them.
-    pub fn expect(&self, rcv_wnd: u32) {
+    pub(crate) fn expect(&self, rcv_wnd: u32) {
         self.queues.room.expect(rcv_wnd);
     }
 
@@ -142,7 +142,7 @@ impl Inbox {
     }
 
     /// The handshake is complete: the connection no longer counts as half-open.
-    pub fn established(&self) {
+    pub(crate) fn established(&self) {
         self.lower.establish(self.place);
     }
 
@@ -151,7 +151,7 @@ impl Inbox {
     ///
     /// # Errors
     /// The device failed when the CLOSED state's answer was sent.
-    pub fn resubmit(self, segment: Segment, snd_nxt: SeqNum) -> Result<(), DeviceError> {
+    pub(crate) fn resubmit(self, segment: Segment, snd_nxt: SeqNum) -> Result<(), DeviceError> {
         let lower = self.lower.clone();
         let remote = self.remote();
         drop(self);

@@ -12,14 +12,14 @@ use crate::tcp::segment::Segment;
 
 /// Bytes that each connection may have waiting, whatever all others do: 79 full segments at an MTU of 1500, 682 ACKs, or one
 /// reassembled segment of 64 KiB and more.
-pub const INBOX_BYTES: usize = 128 * 1024;
+pub(super) const INBOX_BYTES: usize = 128 * 1024;
 const _: () = assert!(INBOX_BYTES >= 65_535 + SEGMENT_OVERHEAD_BYTES);
 
 /// Bytes that all connections together may have waiting beyond that: windows of ten long fast paths whose threads do not run just now.
-pub const INBOX_POOL_BYTES: usize = 256 * 1024 * 1024;
+pub(super) const INBOX_POOL_BYTES: usize = 256 * 1024 * 1024;
 
 /// What a segment occupies besides its text, rounded up: its place in the queue, and what the heap adds to the text.
-pub const SEGMENT_OVERHEAD_BYTES: usize = 192;
+pub(super) const SEGMENT_OVERHEAD_BYTES: usize = 192;
 const _: () = assert!(size_of::<Waiting>() + 3 * size_of::<usize>() <= SEGMENT_OVERHEAD_BYTES);
 
 /// Beside a window there is room for half of it: the overhead of full segments even at the default MSS of 536 octets.

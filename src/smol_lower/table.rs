@@ -19,7 +19,7 @@ use crate::tcp::segment::Segment;
 
 /// Connections in the table at once, in any state from SYN-RECEIVED to TIME-WAIT; a SYN on top is dropped, and the peer repeats it.
 /// Four times what we promise to serve, so that those in TIME-WAIT do not keep new ones out.
-pub const MAX_CONNECTIONS: usize = 4_096;
+const MAX_CONNECTIONS: usize = 4_096;
 
 /// Of those, the ones whose handshake is not complete: a flood of SYNs leaves three quarters of the table to others. A SYN on top is
 /// answered by a cookie ([`crate::tcp::cookie`]) and not remembered, so a flood takes no more memory than this, however long.
@@ -33,10 +33,10 @@ const HALF_OPEN_GRACE: Duration = Duration::from_secs(5);
 const HANDSHAKES_REMEMBERED: usize = 2 * MAX_HALF_OPEN;
 
 /// Arrivals that wait for a listening session, for each port. As large as a burst of clients that start at once may be.
-pub const BACKLOG: usize = 256;
+pub(super) const BACKLOG: usize = 256;
 
 /// Of those, what begins no connection; stray segments, which are only to be refused, leave room for SYNs.
-const BACKLOG_STRAYS: usize = BACKLOG / 4;
+pub(super) const BACKLOG_STRAYS: usize = BACKLOG / 4;
 
 /// The first dynamic port (RFC 6335 §6).
 const FIRST_DYNAMIC_PORT: u16 = 49_152;
@@ -140,8 +140,8 @@ pub(super) enum Admitted {
 
 /// The connections and the ports listened on.
 ///
-/// What a hostile peer can pin here is at most [`INBOX_BYTES`](super::INBOX_BYTES) for each of [`MAX_CONNECTIONS`] (512 MiB) and
-/// [`INBOX_POOL_BYTES`](super::INBOX_POOL_BYTES) (256 MiB) for all together, and that only while none of their threads runs; and
+/// What a hostile peer can pin here is at most [`INBOX_BYTES`](super::room::INBOX_BYTES) for each of [`MAX_CONNECTIONS`] (512 MiB) and
+/// [`INBOX_POOL_BYTES`](super::room::INBOX_POOL_BYTES) (256 MiB) for all together, and that only while none of their threads runs; and
 /// [`BACKLOG`] segments of at most 64 KiB a listening port (16 MiB).
 #[derive(Debug)]
 pub(super) struct Table {

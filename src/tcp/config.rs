@@ -202,7 +202,7 @@ impl Config {
 
     /// The MSS that we can receive (RFC 9293 §3.7.1, MUST-67).
     #[must_use]
-    pub fn rcv_mss(&self) -> u16 {
+    pub(super) fn rcv_mss(&self) -> u16 {
         u16::try_from(self.mtu_bytes.saturating_sub(FIXED_HEADERS_BYTES)).unwrap_or(u16::MAX)
     }
 

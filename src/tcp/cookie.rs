@@ -45,7 +45,7 @@ const SLOT_SHIFT: u32 = 24;
 const HASH_MASK: u32 = (1 << SLOT_SHIFT) - 1;
 
 /// How long cookies are taken after the last one was given: past that, an ACK out of nowhere is refused unread.
-pub const LIFE_SECS: u64 = 2 * 64;
+pub(crate) const LIFE_SECS: u64 = 2 * 64;
 
 /// The lowest bits of TSval, which say what was agreed. A cookie's TSval is by up to 1.023 s older than its SYN,ACK.
 const AGREED_BITS: u32 = 10;
@@ -55,7 +55,7 @@ const NO_SCALING: u32 = 0xf;
 
 /// The secret key of the cookies, to be drawn at random when the program starts.
 #[derive(Clone, Copy)]
-pub struct CookieSecret(pub [u8; 16]);
+pub(crate) struct CookieSecret(pub(crate) [u8; 16]);
 
 impl core::fmt::Debug for CookieSecret {
     /// Says nothing, so that no log can tell it.
@@ -109,7 +109,7 @@ impl Agreed {
     }
 }
 
-/// What a valid cookie says; only [`CookieSecret::read`] makes one.
+/// What a valid cookie says; only `CookieSecret::read` makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cookie {
     /// Our ISS: the cookie itself.
@@ -189,13 +189,19 @@ impl Baker {
 impl CookieSecret {
     /// Who bakes now.
     #[must_use]
-    pub fn baker(&self, now: Instant) -> Baker {
+    pub(crate) fn baker(&self, now: Instant) -> Baker {
         Baker { secret: *self, slot: slot(now) }
     }
 
     /// What the segment's acknowledgement says, if it is that of a cookie of ours: a segment out of nowhere has a chance of 2⁻²⁸.
     #[must_use]
-    pub fn read(&self, local: SocketAddrV4, remote: SocketAddrV4, ack: &Segment, now: Instant) -> Option<Cookie> {
+    pub(crate) fn read(
+        &self,
+        local: SocketAddrV4,
+        remote: SocketAddrV4,
+        ack: &Segment,
+        now: Instant,
+    ) -> Option<Cookie> {
         let control = ack.control;
         if !control.ack() || control.syn() || control.rst() {
             return None;

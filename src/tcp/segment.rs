@@ -9,7 +9,7 @@ use super::sack::{Block, Blocks};
 use super::seq::SeqNum;
 
 /// Octets of a header without options.
-pub const HEADER_LEN: usize = 20;
+const HEADER_LEN: usize = 20;
 
 /// Octets of the longest header: the data offset counts at most fifteen words of four octets.
 const MAX_HEADER_LEN: usize = 60;
@@ -299,14 +299,13 @@ impl Options {
     }
 
     /// How many SACK blocks fit beside the other options.
-    #[must_use]
-    pub fn sack_room(&self) -> usize {
+    fn sack_room(&self) -> usize {
         Self::sack_room_of((MAX_HEADER_LEN - HEADER_LEN).saturating_sub(self.fixed_len()))
     }
 
     /// How many SACK blocks fit into so many octets.
     #[must_use]
-    pub const fn sack_room_of(octets: usize) -> usize {
+    pub(super) const fn sack_room_of(octets: usize) -> usize {
         octets.saturating_sub(SACK_FIXED_LEN) / SACK_BLOCK_LEN
     }
 
@@ -419,7 +418,7 @@ impl Segment {
 
     /// The sequence number of the first octet of text: past the SYN, if there is one.
     #[must_use]
-    pub fn text_seq(&self) -> SeqNum {
+    pub(super) fn text_seq(&self) -> SeqNum {
         self.seq + u32::from(self.control.syn())
     }
 
