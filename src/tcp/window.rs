@@ -48,10 +48,9 @@ pub(super) struct Scale {
 impl Scale {
     /// The smallest scale that announces a buffer of this size.
     pub(super) fn of(buff_bytes: usize) -> Self {
-        let mut scale = Self { shift: 0, storage_bytes: buff_bytes };
-        while scale.storage_bytes > usize::from(u16::MAX) << scale.shift && scale.shift < MAX_SHIFT {
-            scale.shift += 1;
-            scale.storage_bytes = buff_bytes + (ROUNDINGS << scale.shift);
+        let mut scale = Self::with_shift(buff_bytes, 0);
+        while scale.storage_bytes > scale.largest() && scale.shift < MAX_SHIFT {
+            scale = Self::with_shift(buff_bytes, scale.shift + 1);
         }
         scale
     }
