@@ -70,11 +70,12 @@ trait Labels<S: SystemSide>: Offer {
     }
 }
 
+/// Implements `Labels`: the label of what is owed an ACK, and in the handshake those of what is owed a RST and of a hard error.
 macro_rules! labels {
-    ($($session:ident $(: $refused:ident, $unreachable:ident)?);+ $(;)?) => {$(
+    ($($session:ident: $unacceptable:ident $(, $refused:ident, $unreachable:ident)?);+ $(;)?) => {$(
         impl<S: SystemSide> Labels<S> for $session<S> {
             fn unacceptable(segment: Segment) -> Picked<Self, S::Peer> {
-                Self::Unacceptable(segment)
+                Self::$unacceptable(segment)
             }
             fn ignored(segment: Segment) -> Picked<Self, S::Peer> {
                 Self::Ignored(segment)
@@ -96,39 +97,19 @@ macro_rules! labels {
 }
 
 labels!(
-    SystemSynReceived: Refused, Unreachable;
-    SystemEstablished;
-    SystemEstablishedReceive;
-    SystemCloseWait;
-    SystemCloseWaitReceive;
-    SystemFinWait1;
-    SystemFinWait2;
-    SystemClosing;
-    SystemLastAck;
-    SystemTimeWait;
+    // Before there is a RCV.NXT nothing is answered with an ACK.
+    SystemSynSent: Ignored, Refused, Unreachable;
+    SystemSynReceived: Unacceptable, Refused, Unreachable;
+    SystemEstablished: Unacceptable;
+    SystemEstablishedReceive: Unacceptable;
+    SystemCloseWait: Unacceptable;
+    SystemCloseWaitReceive: Unacceptable;
+    SystemFinWait1: Unacceptable;
+    SystemFinWait2: Unacceptable;
+    SystemClosing: Unacceptable;
+    SystemLastAck: Unacceptable;
+    SystemTimeWait: Unacceptable;
 );
-
-/// Before there is a RCV.NXT nothing is answered with an ACK.
-impl<S: SystemSide> Labels<S> for SystemSynSent<S> {
-    fn unacceptable(segment: Segment) -> Picked<Self, S::Peer> {
-        Self::Ignored(segment)
-    }
-    fn ignored(segment: Segment) -> Picked<Self, S::Peer> {
-        Self::Ignored(segment)
-    }
-    fn reset(reset: Resets) -> Picked<Self, S::Peer> {
-        Self::Reset(reset)
-    }
-    fn icmp(error: IcmpError) -> Picked<Self, S::Peer> {
-        Self::Icmp(error)
-    }
-    fn unreachable(error: HardError) -> Picked<Self, S::Peer> {
-        Self::Unreachable(error)
-    }
-    fn refused(segment: Segment) -> Picked<Self, S::Peer> {
-        Self::Refused(segment)
-    }
-}
 
 /// Picks the label for what has arrived, `judge` being asked about a segment; `acceptable` for what the state itself makes
 /// of it.
