@@ -112,8 +112,8 @@ impl TcpListen {
         self.local
     }
 
-    /// Decides what a segment from `remote` is (RFC 9293 §3.10.7.2).
-    pub fn judge(&self, _remote: SocketAddrV4, segment: Segment) -> Reaction<Syn, Infallible> {
+    /// Decides what a segment is (RFC 9293 §3.10.7.2).
+    pub fn judge(&self, segment: Segment) -> Reaction<Syn, Infallible> {
         if segment.control.rst() {
             // First: a RST cannot be valid here.
             return Reaction::NotAcceptable(segment, Answer::Nothing);
@@ -140,7 +140,7 @@ impl TcpListen {
         if let Admission::Returns(cookie) = admission {
             return Reaction::Acceptable(ListenVerdict::Returns(ReturnsCookie { segment, cookie }));
         }
-        match (self.judge(remote, segment), admission) {
+        match (self.judge(segment), admission) {
             (Reaction::Acceptable(syn), Admission::Crowded(baker)) => {
                 Reaction::Acceptable(ListenVerdict::Crowded(Crowded { syn, remote, baker }))
             }
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn listen_ignores_a_rst_refuses_an_ack_and_drops_what_is_no_syn() {
         let tcp = Ends::listen(Config::default());
-        let judge = |control| kind(&tcp.judge(REMOTE, segment(SEQ, ACK, control)));
+        let judge = |control| kind(&tcp.judge(segment(SEQ, ACK, control)));
         assert_eq!(judge(Control::RST), Kind::Silence);
         assert_eq!(judge(Control::RST | Control::ACK), Kind::Silence);
         assert_eq!(judge(Control::RST | Control::SYN), Kind::Silence);

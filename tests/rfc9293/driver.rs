@@ -788,7 +788,7 @@ impl Driver {
     }
 
     fn listen_judge(&mut self, tcp: TcpListen, segment: Segment) -> Machine {
-        match tcp.judge(PEER, segment) {
+        match tcp.judge(segment) {
             Reaction::Acceptable(syn) => {
                 self.irs = syn.segment().seq;
                 self.scaled = syn.segment().options.window_scale.is_some();

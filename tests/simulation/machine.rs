@@ -345,7 +345,7 @@ fn listen(
     now: Instant,
     sent: &mut Sent,
 ) -> Machine {
-    match tcp.judge(remote, segment) {
+    match tcp.judge(segment) {
         Reaction::Acceptable(syn) => {
             let (tcp, syn_ack) = tcp.recv_syn(remote, syn, iss, now);
             sent.push(syn_ack.into());

@@ -238,7 +238,7 @@ impl Stack {
     }
 
     fn listening(&mut self, tcp: TcpListen, segment: Segment, now: Instant) -> Machine {
-        match tcp.judge(self.remote, segment) {
+        match tcp.judge(segment) {
             Reaction::Acceptable(syn) => {
                 let (tcp, syn_ack) = tcp.recv_syn(self.remote, syn, self.iss, now);
                 self.sent.push(syn_ack.into());
