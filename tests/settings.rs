@@ -95,7 +95,7 @@ fn without_nagle_a_short_answer_does_not_wait_for_the_one_before() {
 }
 
 #[test]
-fn with_nagle_it_does() {
+fn with_nagle_a_short_answer_waits_for_the_one_before() {
     in_namespace(|| assert_eq!(answers_at_once(&[]), 1));
 }
 
@@ -116,7 +116,7 @@ fn what_is_switched_off_is_not_agreed_on() {
 }
 
 #[test]
-fn by_default_everything_is() {
+fn by_default_all_that_is_asked_for_is_agreed_on() {
     in_namespace(|| {
         let _server = Server::start();
         let syn_ack = answer_to_everything();

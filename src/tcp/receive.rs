@@ -683,7 +683,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_finish_does() {
+    fn what_would_finish_the_stream_finishes_it() {
         let irs = BASES[0];
         let mut random = 12345_u32;
         let mut next = |below: u32| {
