@@ -489,13 +489,13 @@ mod tests {
         let mut packets = Vec::new();
         for (index, piece) in data.chunks(fragment_bytes).enumerate() {
             let offset = index * fragment_bytes;
-            let more = offset + piece.len() < data.len();
-            packets.push(fragment(protocol, piece, offset, more));
+            packets.push(fragment(protocol, piece, offset, data.len()));
         }
         packets
     }
 
-    fn fragment(protocol: IpProtocol, piece: &[u8], offset: usize, more: bool) -> Vec<u8> {
+    /// The piece at this offset of so many octets.
+    fn fragment(protocol: IpProtocol, piece: &[u8], offset: usize, total: usize) -> Vec<u8> {
         let repr =
             Ipv4Repr { src_addr: PEER, dst_addr: US, next_header: protocol, payload_len: piece.len(), hop_limit: 64 };
         let mut bytes = vec![0; 20 + piece.len()];
@@ -503,7 +503,7 @@ mod tests {
         repr.emit(&mut packet, &ChecksumCapabilities::default());
         packet.set_dont_frag(false);
         packet.set_ident(77);
-        packet.set_more_frags(more);
+        packet.set_more_frags(offset + piece.len() < total);
         packet.set_frag_offset(u16::try_from(offset).unwrap());
         packet.fill_checksum();
         bytes[20..].copy_from_slice(piece);
@@ -750,7 +750,7 @@ mod tests {
         let (_lower, peer, _ip_thread) = served();
         for protocol in [IpProtocol::Icmp, IpProtocol::Tcp, IpProtocol::Udp] {
             for (offset, bytes) in [(65_528, 8), (65_512, 4), (65_528, 65_515), (8, 65_515)] {
-                peer.transmit(fragment(protocol, &vec![1; bytes], offset, false)).unwrap();
+                peer.transmit(fragment(protocol, &vec![1; bytes], offset, offset + bytes)).unwrap();
                 for piece in fragments(protocol, &vec![1; offset], 32_000) {
                     let mut piece = piece;
                     let mut packet = Ipv4Packet::new_unchecked(&mut piece[..]);
