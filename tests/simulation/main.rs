@@ -21,6 +21,8 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
+use world::Trace;
+
 /// Seeds of a plain `cargo test`.
 const DEFAULT_SEEDS: u64 = 2000;
 
@@ -31,7 +33,7 @@ fn variable(name: &str) -> Option<u64> {
 
 /// Runs a seed; what it panics with goes to the output, together with the way to see it again.
 fn survives(seed: u64) -> Option<world::Summary> {
-    let outcome = catch_unwind(|| world::run(seed, false)).ok();
+    let outcome = catch_unwind(|| world::run(seed, Trace::Silent)).ok();
     if outcome.is_none() {
         eprintln!(
             "seed {seed} failed; to see it again: SEED={seed} cargo test --test simulation -- replay --nocapture"
@@ -43,7 +45,7 @@ fn survives(seed: u64) -> Option<world::Summary> {
 #[test]
 fn replay() {
     if let Some(seed) = variable("SEED") {
-        let summary = world::run(seed, true);
+        let summary = world::run(seed, Trace::Told);
         eprintln!("seed {seed}: {summary:?}");
     }
 }
@@ -82,19 +84,19 @@ fn many_seeds() {
 /// sequence number was old.
 #[test]
 fn window_is_not_carried_past_its_edge_by_an_acknowledgement_with_an_old_sequence_number() {
-    world::run(454, false);
+    world::run(454, Trace::Silent);
 }
 
 /// Found text that fitted a full segment beside SACK blocks, and no longer when these were gone: it was held back for silly window
 /// avoidance, and no override timer ran.
 #[test]
 fn text_held_back_when_the_sack_blocks_are_gone_is_sent_after_the_override_timeout() {
-    world::run(6984, false);
+    world::run(6984, Trace::Silent);
 }
 
 /// Found two ends that each saw the other's window shrunk, sent their ACKs with an old sequence number for that, and so refused each
 /// other's acknowledgements until both gave up.
 #[test]
 fn ends_whose_windows_were_shrunk_do_not_refuse_each_others_acks_for_ever() {
-    world::run(1368, false);
+    world::run(1368, Trace::Silent);
 }

@@ -36,14 +36,21 @@ struct World {
     steps: usize,
     /// Those of the steps that are the users' turns, as many as they like.
     turns: usize,
-    trace: bool,
+    trace: Trace,
     may_fail: bool,
 }
 
+/// Whether a run says what happens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Trace {
+    Silent,
+    Told,
+}
+
 /// Runs the seed to its end; panics when something that must hold does not.
-pub(crate) fn run(seed: u64, trace: bool) -> Summary {
+pub(crate) fn run(seed: u64, trace: Trace) -> Summary {
     let mut world = World::new(seed, trace);
-    if trace {
+    if trace == Trace::Told {
         eprintln!("{:#?}\n{:#?}", world.hosts, world.links);
     }
     world.run();
@@ -124,7 +131,7 @@ fn users(random: &mut Random, faults: &mut [Faults; 2], configs: &[Config; 2]) -
 }
 
 impl World {
-    fn new(seed: u64, trace: bool) -> Self {
+    fn new(seed: u64, trace: Trace) -> Self {
         let mut random = Random::new(seed);
         let mut faults = [Faults::random(&mut random), Faults::random(&mut random)];
         let configs = [config(&mut random), config(&mut random)];
@@ -259,7 +266,7 @@ impl World {
     }
 
     fn say(&self, index: usize, arrow: &str, segment: &session_tcp::tcp::Segment) {
-        if self.trace {
+        if self.trace == Trace::Told {
             let host = &self.hosts[index];
             let state = host.machine().status().map_or("-", |status| status.state);
             eprintln!("{:>12} {} {state:<12} {arrow} {segment:?}", self.now.total_micros(), ["A", "B"][index]);
