@@ -479,10 +479,7 @@ impl<Me: Role, Peer: Role> NetChannel<Me, Peer> {
 
     fn send<M: Into<Segment>>(&self, remote: SocketAddrV4, message: M) -> Result<(), SessionError> {
         let segment = message.into();
-        let octets = segment.emit(self.lower.address(), *remote.ip());
-        self.lower
-            .send(*remote.ip(), segment.carriage, &octets)
-            .map_err(|cause| SessionError::Transport(Box::new(cause)))
+        self.lower.send_segment(remote, &segment).map_err(|cause| SessionError::Transport(Box::new(cause)))
     }
 }
 

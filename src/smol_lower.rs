@@ -188,6 +188,16 @@ impl SmolLower {
         sent
     }
 
+    /// Sends a segment, as [`send`](Self::send) does. All that TCP sends passes here, so here it is logged.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(crate) fn send_segment(&self, remote: SocketAddrV4, segment: &Segment) -> Result<(), DeviceError> {
+        debug!("{remote}: sent {segment}");
+        let octets = segment.emit(self.address(), *remote.ip());
+        self.send(*remote.ip(), segment.carriage, &octets)
+    }
+
     /// Listens on a port until the last clone of the backlog is dropped.
     ///
     /// # Errors
@@ -357,12 +367,11 @@ impl SmolLower {
     fn answer_as_closed(&self, remote: SocketAddrV4, segment: &Segment) -> Result<(), DeviceError> {
         let port = segment.dst_port;
         let Some(answer) = TcpClosed::answer(segment) else {
-            debug!("segment from {remote} for port {port}, which is closed, dropped");
+            debug!("{remote} in CLOSED: {segment}: for port {port}, dropped");
             return Ok(());
         };
-        debug!("segment from {remote} for port {port}, which is closed, answered with a reset");
-        let bytes = answer.emit(self.address(), *remote.ip());
-        self.send(*remote.ip(), Carriage::default(), &bytes)
+        debug!("{remote} in CLOSED: {segment}: for port {port}, answered with a RST");
+        self.send_segment(remote, &answer)
     }
 
     /// Closes a port.

@@ -2,11 +2,14 @@
 
 mod common;
 
-use common::DEVICE;
+use common::capture::{Capture, listing};
 use common::namespace::{in_namespace, run};
 use common::packets::Packets;
-use common::server::{Server, make_device, run_program, up_sh};
+use common::segment::Segment;
+use common::server::{SERVING, Server, make_device, run_program, up_sh};
+use common::{DEVICE, PORT, SERVER};
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -182,6 +185,32 @@ fn up_sh_takes_no_other_word() {
     in_namespace(|| {
         let output = up_sh().arg("sideways").output().unwrap();
         assert_one_line(&output, 2, &["sideways"]);
+    });
+}
+
+#[test]
+fn at_level_debug_the_log_has_one_line_for_each_segment() {
+    in_namespace(|| {
+        make_device();
+        let server = Server::spawn_with(&[], &[("RUST_LOG", "debug")]);
+        server.wait_for_stdout(SERVING);
+        assert!(Packets::on_the_device().ping(b"ready?", SOON));
+        let capture = Capture::start();
+        assert!(TcpStream::connect((SERVER, PORT + 1)).is_err());
+        common::client::assert_serves();
+        server.wait_for_log("LAST-ACK -> CLOSED");
+        let segments = capture.stop();
+        assert!(segments.len() > 8, "{}", listing(&segments));
+        let way = |segment: &Segment| if *segment.source.ip() == SERVER { ": sent <" } else { " in " };
+        let text = |segment: &Segment| format!("<SEQ={}><ACK={}><CTL=", segment.seq, segment.ack);
+        let log = server.log();
+        for segment in &segments {
+            let same = segments.iter().filter(|other| way(other) == way(segment) && text(other) == text(segment));
+            let lines = log.iter().filter(|line| line.contains(way(segment)) && line.contains(&text(segment)));
+            assert_eq!(lines.count(), same.count(), "{segment}\n{}\n{}", listing(&segments), log.join("\n"));
+        }
+        let told = log.iter().filter(|line| line.contains("<SEQ=")).count();
+        assert_eq!(told, segments.len(), "{}\n{}", listing(&segments), log.join("\n"));
     });
 }
 

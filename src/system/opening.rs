@@ -1,10 +1,14 @@
 //! CLOSED, LISTEN, SYN-SENT and SYN-RECEIVED: the three-way handshake from either end (dissertation §3.3.5).
 
-use log::debug;
+use std::convert::Infallible;
+use std::net::SocketAddrV4;
+
+use log::{Level, debug, log_enabled};
 
 use super::{At, Phase, State, System, Watch, label};
 use crate::calls::{Abort, Connected, NotOpened, ResetCause, Set, TcbCreated};
 use crate::st::{End, SessionError, Token};
+use crate::tcp::segment::Segment;
 use crate::tcp::{
     Advice, Answer, ListenVerdict, Reaction, SynReceived, SynReceivedDue, SynReceivedVerdict, SynSent, SynSentDue,
     SynSentVerdict, Tcp, TcpClosed, TcpListen, isn,
@@ -57,6 +61,28 @@ impl Opens for RoleClientSystem {
     ) -> Result<Phase<Self>, SessionError> {
         Ok(Phase::Ended(system.tell(st, cause)?))
     }
+}
+
+/// Judges a segment that came in LISTEN, and logs it with the verdict: there are no other numbers yet to judge it by.
+fn logged_verdict(
+    remote: SocketAddrV4,
+    segment: Segment,
+    judge: impl FnOnce(Segment) -> Reaction<ListenVerdict, Infallible>,
+) -> Reaction<ListenVerdict, Infallible> {
+    let said = log_enabled!(Level::Debug).then(|| segment.to_string());
+    let reaction = judge(segment);
+    if let Some(said) = said {
+        let verdict = match &reaction {
+            Reaction::Acceptable(ListenVerdict::Syn(_)) => "acceptable",
+            Reaction::Acceptable(ListenVerdict::Crowded(_)) => "acceptable, answered by a cookie",
+            Reaction::Acceptable(ListenVerdict::Returns(_)) => "acceptable, brings a cookie back",
+            Reaction::NotAcceptable(_, Answer::Rst) => "not acceptable, answered with a RST",
+            Reaction::NotAcceptable(_, Answer::Ack | Answer::Nothing) => "not acceptable, dropped",
+            Reaction::Reset(never) => match *never {},
+        };
+        debug!("{remote} in {}: {said}: {verdict}", State::Listen);
+    }
+    reaction
 }
 
 impl<W: Watch> System<RoleServerSystem, W> {
@@ -116,7 +142,10 @@ impl<W: Watch> System<RoleClientSystem, W> {
 
 impl<S: SystemSide, W: Watch> System<S, W> {
     pub(super) fn listen(&mut self, st: Token<S, SystemListen<S>>, tcp: TcpListen) -> Result<Phase<S>, SessionError> {
-        let judge = |remote, segment, admission| match tcp.admit(remote, segment, admission) {
+        let admit = |remote, segment, admission| {
+            logged_verdict(remote, segment, |segment| tcp.admit(remote, segment, admission))
+        };
+        let judge = |remote, segment, admission| match admit(remote, segment, admission) {
             Reaction::Acceptable(ListenVerdict::Syn(syn)) => SystemListen::Syn(syn),
             Reaction::Acceptable(ListenVerdict::Crowded(syn)) => SystemListen::Crowded(syn),
             Reaction::Acceptable(ListenVerdict::Returns(cookie)) => SystemListen::Cookie(cookie),
@@ -137,7 +166,6 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 Phase::SynReceived(At { st, tcp })
             }
             ListenEvent::Crowded(syn, st) => {
-                debug!("{remote}: answered by a cookie");
                 let st = self.io.net.select_one(st, remote, tcp.answer_by_cookie(&syn, self.io.clock.now()))?;
                 Phase::Listen(st, tcp)
             }
@@ -148,7 +176,6 @@ impl<S: SystemSide, W: Watch> System<S, W> {
                 Phase::Established(At { st, tcp })
             }
             ListenEvent::Refused(segment, st) => {
-                debug!("{remote}: no connection, refused");
                 let st = self.io.net.select_one(st, remote, tcp.refuse(&segment))?;
                 Phase::Listen(st, tcp)
             }
