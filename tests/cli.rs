@@ -261,6 +261,19 @@ fn an_address_that_the_host_does_not_send_to_the_device_is_warned_of_in_one_line
 }
 
 #[test]
+fn a_second_device_in_the_network_of_the_first_is_warned_of() {
+    in_namespace(|| {
+        make_device();
+        let second = up_sh().env("SESSION_TCP_DEVICE", "tun7").output().unwrap();
+        assert!(second.status.success(), "{}", stderr(&second));
+        let way = run("ip", &["route", "get", "192.0.2.2"]);
+        assert!(way.contains("dev tun-st"), "{way}");
+        let server = Server::spawn(&["--device", "tun7"]);
+        server.wait_for_log("packets for 192.0.2.2 to tun-st, not to tun7");
+    });
+}
+
+#[test]
 fn a_device_that_is_switched_off_and_on_is_served_again_or_ends_the_program() {
     in_namespace(|| {
         let mut server = Server::start();

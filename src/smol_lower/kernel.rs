@@ -73,10 +73,11 @@ fn is_own(addresses: &str, address: Ipv4Addr) -> bool {
     false
 }
 
-/// The device of the route with the longest prefix, and among those of the least metric.
+/// The device of the route with the longest prefix, among those of the one with the least metric, and among those of the first, as the
+/// kernel searches them.
 fn best(routes: &str, address: Ipv4Addr) -> Option<String> {
     let matching = routes.lines().skip(1).filter_map(Route::parse).filter(|route| route.covers(address));
-    let best = matching.max_by_key(|route| (route.mask.to_bits(), core::cmp::Reverse(route.metric)))?;
+    let best = matching.min_by_key(|route| (core::cmp::Reverse(route.mask.to_bits()), route.metric))?;
     (best.flags & REJECT == 0).then(|| best.device.to_owned())
 }
 
@@ -150,6 +151,21 @@ mod tests {
             number(network),
             number(mask)
         )
+    }
+
+    #[test]
+    fn of_two_devices_in_one_network_the_first_wins() {
+        let head = "Iface\tDestination\n";
+        let routes = ["tun-st", "tun7"].map(|device| route(device, [192, 0, 2, 0], "0001", 0, 24));
+        let [first, second] = &routes;
+        let better = route("tun8", [192, 0, 2, 128], "0001", 0, 25);
+        for (routes, device) in [
+            ([head, first, second].concat(), "tun-st"),
+            ([head, second, first].concat(), "tun7"),
+            ([head, first, second, &better].concat(), "tun8"),
+        ] {
+            assert_eq!(best(&routes, Ipv4Addr::new(192, 0, 2, 130)).as_deref(), Some(device));
+        }
     }
 
     #[test]
