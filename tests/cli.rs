@@ -91,7 +91,8 @@ fn a_missing_device_is_one_line_that_names_it_and_up_sh() {
 fn a_device_in_use_is_one_line() {
     in_namespace(|| {
         let mut server = Server::start();
-        assert_one_line(&run_program(&[]), 1, &[DEVICE]);
+        let variables = ["SESSION_TCP_DEVICE=", "SESSION_TCP_HOST_ADDRESS=", "SESSION_TCP_ADDRESS="];
+        assert_one_line(&run_program(&[]), 1, &[&[DEVICE][..], &variables].concat());
         server.assert_alive();
     });
 }

@@ -98,7 +98,8 @@ impl fmt::Display for DeviceError {
             Self::Missing { device } => write!(f, "there is no TUN device {device}; make it with `sudo ./up.sh`"),
             Self::Busy { device } => write!(
                 f,
-                "another program is attached to {device}; stop it, or make a second device with `sudo SESSION_TCP_DEVICE=… ./up.sh`"
+                "another program is attached to {device}; stop it, or make a second device in a network of its own with `sudo \
+                 SESSION_TCP_DEVICE=… SESSION_TCP_HOST_ADDRESS=… SESSION_TCP_ADDRESS=… ./up.sh`, and give --device and --address"
             ),
             Self::NotOurs { device } => {
                 write!(f, "{device} belongs to another user; make it anew with `sudo ./up.sh down` and `sudo ./up.sh`")
