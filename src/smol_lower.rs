@@ -116,7 +116,7 @@ impl SmolLower {
         let host = config.host()?;
         let tun = Tun::open(&config.device)?;
         debug!("{}: attached, mtu {}", tun.device(), tun.mtu_bytes());
-        warn_of_the_way(config.address, tun.device());
+        check_the_way(config.address, &tun)?;
         Ok(Self::over(Wire::Tun(tun), host, config))
     }
 
@@ -407,27 +407,35 @@ impl SmolLower {
     }
 }
 
-/// Says so when the host does not send packets for our address to our device: nobody could reach us, and nobody would know why.
+/// Looks where the host sends packets for our address: elsewhere than to our device nobody could reach us, and nobody would know why.
 ///
-/// That is no error: the device may get its address after us, and peers may be behind other routes.
-fn warn_of_the_way(address: Ipv4Addr, device: &str) {
-    match kernel::way_to(address) {
-        None => debug!("the kernel does not tell where packets for {address} go"),
-        Some(Way::Through(found)) if found == device => {}
-        Some(Way::Through(other)) => {
+/// Another route, or none, is worth a warning only: the device may get its address after us, and peers may be behind other routes.
+///
+/// # Errors
+/// The device is down, or the address is the host's own.
+fn check_the_way(address: Ipv4Addr, tun: &Tun) -> Result<(), DeviceError> {
+    let device = tun.device();
+    let Some(way) = kernel::way_to(address) else {
+        debug!("the kernel does not tell where packets for {address} go");
+        return Ok(());
+    };
+    if way == Way::Through(device.to_owned()) {
+        return Ok(());
+    }
+    // A device that is down has no routes, which would be the wrong thing to complain of.
+    tun.check_up()?;
+    match way {
+        Way::ToItself => return Err(DeviceError::HostsOwn { address, device: device.to_owned() }),
+        Way::Through(other) => {
             warn!("the host sends packets for {address} to {other}, not to {device}: they will not arrive here");
         }
-        Some(Way::ToItself) => {
-            warn!(
-                "{address} is the host's own address: packets for it will not arrive here, choose another in its network"
-            );
-        }
-        Some(Way::Nowhere) => {
+        Way::Nowhere => {
             warn!(
                 "the host has no route to {address}: give {device} an address in its network, as `sudo ./up.sh` does"
             );
         }
     }
+    Ok(())
 }
 
 /// However the IP thread ends, nobody is to wait for it in vain.

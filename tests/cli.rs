@@ -247,7 +247,6 @@ fn an_address_that_the_host_does_not_send_to_the_device_is_warned_of_in_one_line
         for (address, says) in [
             ("192.0.2.2", None),
             ("192.0.2.127", None),
-            ("192.0.2.1", Some("192.0.2.1 is the host's own address")),
             ("192.0.2.129", Some("to lo, not to tun-st")),
             ("198.51.100.7", Some("no route to 198.51.100.7")),
         ] {
@@ -257,6 +256,36 @@ fn an_address_that_the_host_does_not_send_to_the_device_is_warned_of_in_one_line
             let warnings: Vec<_> = log.iter().filter(|line| line.contains("WARN")).collect();
             assert_eq!(warnings.len(), usize::from(says.is_some()), "{address}: {log:?}");
             assert!(says.is_none_or(|says| warnings[0].contains(says)), "{address}: {log:?}");
+        }
+    });
+}
+
+#[test]
+fn the_hosts_own_address_is_an_error_of_one_line() {
+    in_namespace(|| {
+        make_device();
+        run("ip", &["address", "add", "198.51.100.1/24", "dev", "lo"]);
+        for address in ["192.0.2.1", "198.51.100.1"] {
+            let output = run_program(&["--address", address]);
+            assert_one_line(&output, 1, &[&format!("{address} is the host's own address"), DEVICE]);
+            assert_eq!(stdout(&output), "");
+        }
+    });
+}
+
+#[test]
+fn a_device_that_is_down_at_the_start_ends_the_program_with_one_line() {
+    in_namespace(|| {
+        make_device();
+        run("ip", &["link", "set", "dev", DEVICE, "down"]);
+        // A route elsewhere does not hide it.
+        for route in [&[][..], &["route", "add", "192.0.2.0/24", "dev", "lo"]] {
+            if !route.is_empty() {
+                run("ip", route);
+            }
+            let output = run_program(&[]);
+            assert_one_line(&output, 1, &[DEVICE, "is down", "sudo ./up.sh"]);
+            assert_eq!(stdout(&output), "");
         }
     });
 }

@@ -23,6 +23,13 @@ pub enum DeviceError {
         /// The length of its network prefix.
         prefix_len: u8,
     },
+    /// The address is one of the host's: what is sent to it stays with the host.
+    HostsOwn {
+        /// The address given.
+        address: Ipv4Addr,
+        /// The device's name.
+        device: String,
+    },
     /// The kernel has no TUN driver loaded, or the container does not show it.
     NoDriver {
         /// What opening `/dev/net/tun` said.
@@ -88,6 +95,10 @@ impl fmt::Display for DeviceError {
                 write!(f, "{device:?} is not a device name: 1 to 15 letters, digits, '-', '_' and '.'")
             }
             Self::Address { address, prefix_len } => write!(f, "{address}/{prefix_len} is not an address for a host"),
+            Self::HostsOwn { address, device } => write!(
+                f,
+                "{address} is the host's own address: packets for it do not go to {device}; choose another in its network"
+            ),
             Self::NoDriver { source } => write!(
                 f,
                 "cannot open /dev/net/tun ({source}); load the driver with `sudo modprobe tun`, or pass it into the container"
@@ -128,6 +139,7 @@ impl std::error::Error for DeviceError {
             }
             Self::Name { .. }
             | Self::Address { .. }
+            | Self::HostsOwn { .. }
             | Self::Missing { .. }
             | Self::Busy { .. }
             | Self::NotOurs { .. }

@@ -127,6 +127,17 @@ impl Tun {
         }
     }
 
+    /// Looks whether the link was up when we attached, as far as the kernel told.
+    ///
+    /// # Errors
+    /// It was down.
+    pub(super) fn check_up(&self) -> Result<(), DeviceError> {
+        match self.link {
+            Some(Link::Down) => Err(DeviceError::LinkDown { device: self.device.clone() }),
+            Some(Link::Up) | None => Ok(()),
+        }
+    }
+
     /// Looks whether the link is still up. Reading would never tell, and writing only when there is something to send.
     ///
     /// # Errors
