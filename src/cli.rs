@@ -113,6 +113,17 @@ pub(crate) enum CliError {
         /// What it should be.
         wanted: &'static str,
     },
+    /// `--set` with a name that no setting has.
+    NoSuchSetting(String),
+    /// `--set` with a value that the setting does not take.
+    Setting {
+        /// The value of `--set`.
+        text: String,
+        /// The setting.
+        name: &'static str,
+        /// What it takes.
+        takes: &'static str,
+    },
     /// A name no device or an address no host can have.
     Lower(DeviceError),
 }
@@ -125,6 +136,8 @@ impl fmt::Display for CliError {
             Self::UnwantedValue(option) => write!(f, "{option} takes no value")?,
             Self::OnceAndConnect => write!(f, "--once is for serving, it does not go with --connect")?,
             Self::Value { of, value, wanted } => write!(f, "{of} {value:?} is not {wanted}")?,
+            Self::NoSuchSetting(text) => write!(f, "--set {text:?}: there is no setting of that name")?,
+            Self::Setting { text, name, takes } => write!(f, "--set {text:?}: {name} takes {takes}")?,
             Self::Lower(error) => write!(f, "{error}")?,
         }
         write!(f, "; try --help")
@@ -139,7 +152,9 @@ impl std::error::Error for CliError {
             | Self::NoValue(_)
             | Self::UnwantedValue(_)
             | Self::OnceAndConnect
-            | Self::Value { .. } => None,
+            | Self::Value { .. }
+            | Self::NoSuchSetting(_)
+            | Self::Setting { .. } => None,
         }
     }
 }
@@ -343,7 +358,8 @@ mod tests {
             (&["--connect=192.0.2.1:0"][..], "is not an IPv4 address and a port"),
             (&["--connect=192.0.2.1:7", "--once"][..], "--once is for serving"),
             (&["--set"][..], "--set needs a value"),
-            (&["--set", "ttl=0"][..], "--set \"ttl=0\" is not a setting and its value"),
+            (&["--set", "ttl=0"][..], "--set \"ttl=0\": ttl takes a number from 1 to 255"),
+            (&["--set", "foo=1"][..], "--set \"foo=1\": there is no setting of that name"),
             (&["--help=me"][..], "--help takes no value"),
         ] {
             let complaint = complaint(line);

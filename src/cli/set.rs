@@ -25,6 +25,20 @@ Settings, each with its default first:
   ecn=accept|request|off              explicit congestion notification
 ";
 
+/// Each setting and what it takes; an error says so.
+const TAKES: [(&str, &str); 10] = [
+    ("nagle", "on or off"),
+    ("user-timeout", "1 to 4294967295 seconds, or never"),
+    ("keep-alive", "off, on, or 1 to 4294967295 seconds"),
+    ("ttl", "a number from 1 to 255"),
+    ("dscp", "a number from 0 to 63"),
+    ("error-reports", "on or off"),
+    ("congestion", "cubic or newreno"),
+    ("sack", "on or off"),
+    ("timestamps", "on or off"),
+    ("ecn", "accept, request or off"),
+];
+
 /// What was set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Settings {
@@ -52,7 +66,12 @@ impl Settings {
             "ecn" => ecn(value).map(|ecn| self.ecn = ecn),
             _ => by_user(name, value).map(|setting| self.by_user.push(setting)),
         };
-        taken.ok_or(CliError::Value { of: "--set", value: text, wanted: "a setting and its value" })
+        let known = TAKES.into_iter().find(|(known, _)| *known == name);
+        match (taken, known) {
+            (Some(()), _) => Ok(()),
+            (None, Some((name, takes))) => Err(CliError::Setting { text, name, takes }),
+            (None, None) => Err(CliError::NoSuchSetting(text)),
+        }
     }
 
     /// The parameters of our machines.
@@ -153,29 +172,40 @@ mod tests {
         assert_eq!(back.config(), Config::default());
     }
 
+    fn complaint(text: &str) -> String {
+        Settings::default().take(text.to_owned()).unwrap_err().to_string()
+    }
+
     #[test]
-    fn what_is_no_setting_is_refused() {
-        for text in [
-            "",
-            "=",
-            "nagle",
-            "nagle=",
-            "nagle=yes",
-            "user-timeout=0",
-            "user-timeout=-1",
-            "user-timeout=4294967296",
-            "keep-alive=0",
-            "ttl=0",
-            "ttl=256",
-            "dscp=64",
-            "dscp=x",
-            "congestion=bbr",
-            "ecn=on",
-            "sack",
-            "mss=5",
+    fn a_value_that_a_setting_does_not_take_is_answered_by_those_it_takes() {
+        for (text, takes) in [
+            ("nagle", "nagle takes on or off"),
+            ("nagle=", "nagle takes on or off"),
+            ("nagle=maybe", "nagle takes on or off"),
+            ("user-timeout=0", "user-timeout takes 1 to 4294967295 seconds, or never"),
+            ("user-timeout=-1", "user-timeout takes 1 to 4294967295 seconds"),
+            ("user-timeout=4294967296", "user-timeout takes 1 to 4294967295 seconds"),
+            ("keep-alive=0", "keep-alive takes off, on, or 1 to 4294967295 seconds"),
+            ("ttl=0", "ttl takes a number from 1 to 255"),
+            ("ttl=256", "ttl takes a number"),
+            ("dscp=64", "dscp takes a number from 0 to 63"),
+            ("dscp=x", "dscp takes a number"),
+            ("error-reports=1", "error-reports takes on or off"),
+            ("congestion=bbr", "congestion takes cubic or newreno"),
+            ("ecn=on", "ecn takes accept, request or off"),
+            ("sack", "sack takes on or off"),
+            ("timestamps=ON", "timestamps takes on or off"),
         ] {
-            let error = Settings::default().take(text.to_owned()).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("--set {text:?} is not a setting")), "{error}");
+            let error = complaint(text);
+            assert!(error.starts_with(&format!("--set {text:?}: {takes}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_setting_has_is_called_unknown() {
+        for text in ["", "=", "=on", "mss=5", "Nagle=on", " nagle=on", "foo"] {
+            let error = complaint(text);
+            assert!(error.starts_with(&format!("--set {text:?}: there is no setting of that name")), "{error}");
         }
     }
 
@@ -184,8 +214,7 @@ mod tests {
         let default = Config::default();
         assert_eq!(default.user_timeout, UserTimeout::After(Duration::from_secs(300)));
         assert_eq!((default.nagle, default.keep_alive), (Nagle::On, KeepAlive::Off));
-        for name in ["nagle", "user-timeout", "keep-alive", "ttl", "dscp", "error-reports", "congestion", "sack", "ecn"]
-        {
+        for (name, _) in TAKES {
             assert!(USAGE.contains(&format!("{name}=")), "{name}");
         }
     }
