@@ -96,6 +96,18 @@ impl Host {
         }
     }
 
+    /// Its user, and what its seed has drawn of its configuration, in a line.
+    pub(crate) fn plan(&self) -> String {
+        let Config { nagle, congestion, sack, timestamps, pacing, mtu_bytes, min_rto, delayed_ack, .. } = self.config;
+        let Config { rcv_buff_bytes, rcv_buff_max_bytes, snd_buff_bytes, snd_buff_max_bytes, .. } = self.config;
+        format!(
+            "{:?}; receive buffer {rcv_buff_bytes} to {rcv_buff_max_bytes}, send buffer {snd_buff_bytes} to {snd_buff_max_bytes}, \
+             MTU {mtu_bytes}, {congestion:?}, Nagle {nagle:?}, SACK {sack:?}, timestamps {timestamps:?}, pacing {pacing:?}, \
+             least RTO {min_rto}, ACKs delayed by {delayed_ack}, ISS {}",
+            self.user, self.iss
+        )
+    }
+
     pub(crate) fn machine(&self) -> &Machine {
         self.machine.as_ref().expect("there is a machine between the steps")
     }

@@ -70,6 +70,11 @@ impl Link {
         Self { src, dst, faults, random, under_way, sent: 0, free_at: Instant::from_micros(0) }
     }
 
+    /// What its seed has drawn, in a line.
+    pub(crate) fn plan(&self) -> String {
+        format!("{:?}", self.faults)
+    }
+
     /// Takes a segment.
     pub(crate) fn send(&mut self, mut segment: Segment, now: Instant) {
         self.sent += 1;

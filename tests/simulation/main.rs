@@ -1,6 +1,6 @@
 //! The machine against itself: two ends, a seeded link between them, a clock of their own.
 //!
-//! One seed again, with every segment shown: `SEED=123 cargo test --test simulation -- replay --nocapture`.
+//! One seed again, with every segment shown: `SEED=123 cargo test --test simulation -- --exact replay --nocapture`.
 //! Many seeds: `SEEDS=1000000 cargo test --release --test simulation -- many_seeds --nocapture`.
 
 #![expect(
@@ -26,9 +26,15 @@ use world::Trace;
 /// Seeds of a plain `cargo test`.
 const DEFAULT_SEEDS: u64 = 2000;
 
-/// A number from the environment.
+/// A number from the environment, if the variable is set.
 fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
+    let value = std::env::var_os(name)?;
+    Some(number(&value.to_string_lossy()).unwrap_or_else(|| panic!("{name}={value:?} is no number")))
+}
+
+/// A number as a variable gives it.
+fn number(value: &str) -> Option<u64> {
+    value.parse().ok()
 }
 
 /// Runs a seed; what it panics with goes to the output, together with the way to see it again.
@@ -36,7 +42,7 @@ fn survives(seed: u64) -> Option<world::Summary> {
     let outcome = catch_unwind(|| world::run(seed, Trace::Silent)).ok();
     if outcome.is_none() {
         eprintln!(
-            "seed {seed} failed; to see it again: SEED={seed} cargo test --test simulation -- replay --nocapture"
+            "seed {seed} failed; to see it again: SEED={seed} cargo test --test simulation -- --exact replay --nocapture"
         );
     }
     outcome
@@ -47,6 +53,26 @@ fn replay() {
     if let Some(seed) = variable("SEED") {
         let summary = world::run(seed, Trace::Told);
         eprintln!("seed {seed}: {summary:?}");
+    }
+}
+
+#[test]
+fn what_is_no_number_is_no_seed() {
+    assert_eq!(number("6984"), Some(6984));
+    for value in ["", "foo", "-1", "1 ", "0x10", "18446744073709551616"] {
+        assert_eq!(number(value), None, "{value:?}");
+    }
+}
+
+#[test]
+fn the_plan_of_a_seed_has_a_line_for_each_end_and_each_direction() {
+    for seed in 0..20 {
+        let plan = world::plan(seed);
+        let lines: Vec<&str> = plan.lines().collect();
+        assert_eq!(lines.len(), 4, "{plan}");
+        for (line, head) in lines.into_iter().zip(["A: User", "B: User", "A to B: Faults", "B to A: Faults"]) {
+            assert!(line.starts_with(head) && line.len() < 600, "{plan}");
+        }
     }
 }
 
@@ -77,7 +103,10 @@ fn many_seeds() {
         workers.into_iter().flat_map(|worker| worker.join().expect("a worker catches panics")).collect::<Vec<_>>()
     });
     eprintln!("{seeds} seeds, {octets:?} octets, {failed:?} connections failed with a reason");
-    assert!(bad.is_empty(), "seeds that failed: {bad:?}; SEED=... cargo test --test simulation -- replay --nocapture");
+    assert!(
+        bad.is_empty(),
+        "seeds that failed: {bad:?}; SEED=... cargo test --test simulation -- --exact replay --nocapture"
+    );
 }
 
 /// Found the window carried past its edge: a retransmission acknowledged something new, but its window was not taken since its

@@ -1,6 +1,7 @@
 //! Segments that nobody would send, in every state: nothing panics, the invariants hold, memory stays bounded.
 //!
-//! One seed again: `SEED=123 cargo test --test simulation -- replay_mutations --nocapture`; more segments: `SEGMENTS=100000000`.
+//! One seed again: `SEED=123 cargo test --test simulation -- --exact mutation::replay_mutations --nocapture`;
+//! more segments: `SEGMENTS=100000000`.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -240,7 +241,7 @@ fn no_segment_makes_any_state_panic() {
     for seed in 0..segments.div_ceil(SEGMENTS_A_MACHINE) {
         let outcome = std::panic::catch_unwind(|| run(seed));
         let Ok(seen) = outcome else {
-            panic!("SEED={seed} cargo test --test simulation -- replay_mutations --nocapture");
+            panic!("SEED={seed} cargo test --test simulation -- --exact mutation::replay_mutations --nocapture");
         };
         for (state, count) in seen {
             *met.entry(state).or_insert(0) += count;

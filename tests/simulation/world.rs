@@ -50,11 +50,13 @@ pub(crate) enum Trace {
 /// Runs the seed to its end; panics when something that must hold does not.
 pub(crate) fn run(seed: u64, trace: Trace) -> Summary {
     let mut world = World::new(seed, trace);
-    if trace == Trace::Told {
-        eprintln!("{:#?}\n{:#?}", world.hosts, world.links);
-    }
     world.run();
     world.summary()
+}
+
+/// What the seed makes, in a line for each end and each direction of the link.
+pub(crate) fn plan(seed: u64) -> String {
+    World::new(seed, false).plan()
 }
 
 /// A configuration within the limits of each value.
@@ -166,10 +168,20 @@ impl World {
             Host::new(second, A, user_b, seed_a, config_b, isses[1], Random::new(random.next())),
         ];
         let mut world = Self { hosts, links, now, steps: 0, turns: 0, trace, may_fail };
+        if trace {
+            eprintln!("{}", world.plan());
+        }
         for (from, segment) in sent {
             world.send(from, vec![segment]);
         }
         world
+    }
+
+    /// What the seed has made.
+    fn plan(&self) -> String {
+        let [a, b] = self.hosts.each_ref().map(Host::plan);
+        let [there, back] = self.links.each_ref().map(Link::plan);
+        format!("A: {a}\nB: {b}\nA to B: {there}\nB to A: {back}")
     }
 
     /// Whether both ends have nothing left to do.
