@@ -10,12 +10,31 @@
 //!
 //! The server opens passively, the client actively; from ESTABLISHED on both ends have the same types.
 //!
-//! The notation: `R & Label(Message). T` awaits `Message` from `R` and goes on as `T`; `(R + M). T` sends `M` to `R`;
-//! `Timeout & Label. T` goes on when the machine says that something is due; `end` ends. `S::User` and `S::Peer` are the two
-//! neighbours of side `S`. A peer does not send labels: it sends a segment, the machine judges it, and the verdict is the label and
-//! its proof the message (`Fin(Finishes)`). That is where this differs from the theory, in which the sender picks the label.
+//! # The notation
 //!
-//! What one side sends the other awaits: a user's calls and their answers are reliable and in order ([`cb`]), segments
+//! - `R & Label(Message). T` awaits `Message` from `R` and goes on as `T`; `(R + M). T` sends `M` to `R`; `end` ends.
+//! - `Timeout & Label. T` goes on when the machine says that something is due.
+//! - `Offer!(… Name<S> => Event { … })` is a state that waits for whichever of its branches comes first. `Event` is the `enum` made for
+//!   it, a variant for each label with the message and the token of what follows: the role's program matches on it.
+//! - `Select!(… Name<S>: Role + { … })` is a state in which the role itself chooses and sends to `Role`: `Name::Label(message)` picks a
+//!   branch.
+//! - `S::User` and `S::Peer` are the two neighbours of side `S`, `U::System` that of a user `U`.
+//!
+//! What travels is a message, `Message`; labels do not. They are each role's own names for its branches. A peer sends a segment, our
+//! machine judges it, and the verdict picks the label, with its proof as the message (`Fin(Finishes)`). That is where this differs from
+//! the theory, in which the sender picks the label. Between user and system the message's type alone tells the branch.
+//!
+//! - `Due` sends one segment, of the one type that follows it in that state. An `Ack` is any segment with ACK and without SYN, FIN
+//!   and RST: it may carry text.
+//! - A *credit* is a user's `Receive` that was not yet answered.
+//! - `Crowded`: a SYN for which there is no place; it is answered by a cookie.
+//! - `AfterClose`: text that comes when our user has closed and nobody will read it; it is answered with a RST.
+//! - `Unacceptable`, `Refused`, `Ignored`: any segment that changes nothing here; it is answered with an ACK, with a RST, or not at all.
+//!
+//! # Who awaits what
+//!
+//! What one side sends the other awaits: a user's calls and their answers are reliable and in order, but for credits, which may overtake
+//! ([`cb`]); segments
 //! may be lost, repeated and reordered ([`smol_channel`]), so a system awaits *any* segment in every state. Time is a role
 //! as well ([`Timeout`]): the machine ([`tcp`]) says what is due and when, and `Due` sends exactly one segment, which is
 //! how "send a segment, or send nothing" is typed: sending nothing is not taking the branch.

@@ -168,7 +168,7 @@ impl World {
             Host::new(second, A, user_b, seed_a, config_b, isses[1], Random::new(random.next())),
         ];
         let mut world = Self { hosts, links, now, steps: 0, turns: 0, trace, may_fail };
-        if trace {
+        if trace == Trace::Told {
             eprintln!("{}", world.plan());
         }
         for (from, segment) in sent {
