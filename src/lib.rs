@@ -34,10 +34,9 @@
 //! # Who awaits what
 //!
 //! What one side sends the other awaits: a user's calls and their answers are reliable and in order, but for credits, which may overtake
-//! ([`cb`]); segments
-//! may be lost, repeated and reordered ([`smol_channel`]), so a system awaits *any* segment in every state. Time is a role
-//! as well ([`Timeout`]): the machine ([`tcp`]) says what is due and when, and `Due` sends exactly one segment, which is
-//! how "send a segment, or send nothing" is typed: sending nothing is not taking the branch.
+//! ([`cb`]); segments may be lost, repeated and reordered ([`smol_channel`]), so a system awaits *any* segment in every state. Time is
+//! a role as well ([`Timeout`]): the machine ([`tcp`]) says what is due and when, and `Due` sends exactly one segment, which is how
+//! "send a segment, or send nothing" is typed: sending nothing is not taking the branch.
 //!
 //! # What the user is told unasked
 //!

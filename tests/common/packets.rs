@@ -1,6 +1,7 @@
 //! A packet socket on a device: every IPv4 packet that crosses it, and a way to send packets of any make.
 
 use super::segment::{checksum, ipv4, parse_ipv4};
+use super::socket::widen;
 use super::{DEVICE, PEER, SERVER};
 use smoltcp::phy::{Device, Medium, RawSocket, RxToken, TxToken, wait};
 use std::os::fd::AsRawFd;
@@ -8,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// The protocol number of ICMP.
 const ICMP: u8 = 1;
+/// Room for what crosses the device while our thread does not run, as the kernel counts it: about a kilobyte more a packet.
+const BUFFER_BYTES: i32 = 16 * 1024 * 1024;
 /// How long a lost probe is waited for.
 const PROBE_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -21,6 +24,8 @@ impl Packets {
     pub fn on_the_device() -> Self {
         let socket =
             RawSocket::new(DEVICE, Medium::Ip).unwrap_or_else(|error| panic!("no packet socket on {DEVICE}: {error}"));
+        // The default holds some ninety full packets, and loses the others of a burst in silence while we wait for the processor.
+        widen(&socket, BUFFER_BYTES);
         Self { socket }
     }
 

@@ -52,6 +52,11 @@ impl SocketOption {
         Self::number(SOL_SOCKET, 8, bytes)
     }
 
+    /// SO_RCVBUFFORCE, which the limit for users does not hold.
+    fn receive_buffer_whatever_the_limit(bytes: c_int) -> Self {
+        Self::number(SOL_SOCKET, 33, bytes)
+    }
+
     /// SO_KEEPALIVE.
     pub fn keep_alive() -> Self {
         Self::number(SOL_SOCKET, 9, 1)
@@ -111,6 +116,13 @@ impl SocketOption {
 /// Sets an option of a connected socket.
 pub fn set(stream: &TcpStream, option: &SocketOption) {
     try_set(stream, option).unwrap_or_else(|error| panic!("{option:?}: {error}"));
+}
+
+/// Gives a socket a receive buffer of this size; where that is not allowed, as large a one as is.
+pub fn widen(socket: &impl AsRawFd, bytes: c_int) {
+    if try_set(socket, &SocketOption::receive_buffer_whatever_the_limit(bytes)).is_err() {
+        try_set(socket, &SocketOption::receive_buffer(bytes)).unwrap();
+    }
 }
 
 fn try_set(socket: &impl AsRawFd, option: &SocketOption) -> Result<(), Error> {

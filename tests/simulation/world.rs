@@ -56,7 +56,7 @@ pub(crate) fn run(seed: u64, trace: Trace) -> Summary {
 
 /// What the seed makes, in a line for each end and each direction of the link.
 pub(crate) fn plan(seed: u64) -> String {
-    World::new(seed, false).plan()
+    World::new(seed, Trace::Silent).plan()
 }
 
 /// A configuration within the limits of each value.
