@@ -455,6 +455,10 @@ Offer!(
 
 Select!(
     /// CLOSED: the user may set what it wants, then it opens and waits for a peer.
+    ///
+    /// Deviation: in LISTEN, SYN-SENT and SYN-RECEIVED the user can neither SEND (RFC 9293 §3.10.2) nor CLOSE (§3.10.4): its type has it
+    /// wait for the connection. It breaks off by ending, which counts as its ABORT. A peer notices no text before the handshake is
+    /// complete, and out of SYN-RECEIVED a RST, never a FIN.
     pub UserUnopened<U: UserSide>: U::System + {
         Set(Set). UserUnopened<U>,
         Open(Open). (U::System & TcbCreated). (U::System & Connected). UserOpen<U>,
