@@ -41,6 +41,7 @@ mod recovery;
 mod report;
 mod rtt;
 pub mod sack;
+mod scoreboard;
 pub mod segment;
 mod selective;
 mod send;

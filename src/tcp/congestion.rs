@@ -1,13 +1,13 @@
 //! The congestion window: slow start, congestion avoidance and its use in recovery (RFC 5681, RFC 3465, RFC 6582, RFC 6928).
 //!
 //! How the window grows in congestion avoidance and how far it falls is Reno's here and CUBIC's in `cubic`; ECN (RFC 3168) calls
-//! `enter_recovery`.
+//! `experienced`.
 
 use smoltcp::time::{Duration, Instant};
 
 use super::config::CongestionControl;
 use super::cubic::{Cubic, Growth};
-use super::hystart::{Advice, HyStart};
+use super::hystart::{Course, HyStart};
 use super::pacing::Release;
 use super::seq::SeqNum;
 
@@ -224,7 +224,7 @@ impl Congestion {
         let is_slow_start = self.is_slow_start();
         if let SlowStart::Initial(hystart) = &mut self.slow_start
             && is_slow_start
-            && hystart.measured(rtt, seg_ack, snd_nxt) == Advice::Stop
+            && hystart.measured(rtt, seg_ack, snd_nxt) == Course::Stop
         {
             self.ssthresh = self.cwnd;
         }

@@ -33,7 +33,7 @@ enum Phase {
 
 /// What the window is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Advice {
+pub(super) enum Course {
     /// Go on.
     Continue,
     /// Slow start is over: SSTHRESH <- CWND.
@@ -70,22 +70,22 @@ impl HyStart {
     }
 
     /// An acknowledgement up to `seg_ack` in slow start, which measured this round trip (RFC 9406 §4.2).
-    pub(super) fn measured(&mut self, rtt: Duration, seg_ack: SeqNum, snd_nxt: SeqNum) -> Advice {
+    pub(super) fn measured(&mut self, rtt: Duration, seg_ack: SeqNum, snd_nxt: SeqNum) -> Course {
         let window_end = *self.window_end.get_or_insert(snd_nxt);
         self.this_round = Some(self.this_round.map_or(rtt, |least| least.min(rtt)));
         self.samples = self.samples.saturating_add(1);
         self.look();
         if seg_ack.is_before(window_end) {
-            return Advice::Continue;
+            return Course::Continue;
         }
         self.window_end = Some(snd_nxt);
         self.last_round = self.this_round.take();
         self.samples = 0;
         match &mut self.phase {
-            Phase::Standard => Advice::Continue,
+            Phase::Standard => Course::Continue,
             Phase::Conservative { rounds, .. } => {
                 *rounds = rounds.saturating_sub(1);
-                if *rounds == 0 { Advice::Stop } else { Advice::Continue }
+                if *rounds == 0 { Course::Stop } else { Course::Continue }
             }
         }
     }
@@ -127,9 +127,9 @@ mod tests {
         }
 
         /// A round with these many measurements of so many milliseconds; the last of them ends it.
-        fn round(&mut self, samples: u32, millis: u64) -> Advice {
+        fn round(&mut self, samples: u32, millis: u64) -> Course {
             let end = self.seg_ack + 1000;
-            let mut advice = Advice::Continue;
+            let mut advice = Course::Continue;
             for sample in 1..=samples {
                 let seg_ack = if sample == samples { end } else { self.seg_ack + sample };
                 let snd_nxt = if sample == samples { end + 1000 } else { end };
@@ -144,7 +144,7 @@ mod tests {
     fn round_trips_that_stay_let_the_window_double_for_ever() {
         let mut rounds = Rounds::new();
         for _ in 0..100 {
-            assert_eq!(rounds.round(8, 100), Advice::Continue);
+            assert_eq!(rounds.round(8, 100), Course::Continue);
             assert_eq!(rounds.hystart.divisor(), 1);
         }
     }
@@ -192,10 +192,10 @@ mod tests {
         rounds.round(8, 100);
         // The round in which it begins is the first of them.
         for _ in 0..4 {
-            assert_eq!(rounds.round(8, 150), Advice::Continue);
+            assert_eq!(rounds.round(8, 150), Course::Continue);
             assert_eq!(rounds.hystart.divisor(), CSS_GROWTH_DIVISOR);
         }
-        assert_eq!(rounds.round(8, 150), Advice::Stop);
+        assert_eq!(rounds.round(8, 150), Course::Stop);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use smoltcp::time::{Duration, Instant};
 
-use super::sack::{Record, Sending};
+use super::scoreboard::{Record, Sending};
 use super::seq::SeqNum;
 use super::timers::elapsed;
 use super::timestamps::is_echo_older;
@@ -218,7 +218,8 @@ fn is_sent_after(one: (Instant, SeqNum), other: (Instant, SeqNum)) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sack::{Block, Fate};
+    use super::super::sack::Block;
+    use super::super::scoreboard::Fate;
     use super::*;
 
     const BASE: SeqNum = SeqNum::new(u32::MAX - 20);

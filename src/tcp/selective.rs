@@ -12,7 +12,8 @@ use super::pacing::Release;
 use super::prr::{Prr, Safe};
 use super::rack::{Judgement, Rack, Recovering};
 use super::rtt::Rtt;
-use super::sack::{Belief, Block, Blocks, Losses, Record, Scoreboard, Sending};
+use super::sack::{Block, Blocks};
+use super::scoreboard::{Belief, Losses, Record, Scoreboard, Sending};
 use super::seq::SeqNum;
 use super::timers::{earlier, elapsed};
 use super::tlp::{self, Content, Heard, Outcome, TailProbe};
@@ -296,7 +297,8 @@ impl Selective {
         self.early = Early::Off;
     }
 
-    /// A closed window has opened: what was sent into it was most likely dropped there.
+    /// All that is outstanding counts as lost, and that is no congestion: a closed window has opened, or the path carries smaller
+    /// segments only.
     pub(super) fn start_again(&mut self, snd_nxt: SeqNum) {
         self.board.mark_lost(|_| true);
         self.before = None;
@@ -480,7 +482,8 @@ impl Selective {
             (Early::Off, Cause::Other) => Early::Off,
             (Early::Off | Early::Probe(_), Cause::Progress) => {
                 let is_single = self.board.records().nth(1).is_none();
-                Early::Probe(tlp::probe_at(now, tlp::pto(srtt, is_single), rto_at))
+                let flight = if is_single { tlp::Flight::Single } else { tlp::Flight::Several };
+                Early::Probe(tlp::probe_at(now, tlp::pto(srtt, flight), rto_at))
             }
         };
     }

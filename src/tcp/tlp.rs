@@ -85,11 +85,22 @@ impl TailProbe {
     }
 }
 
-/// TLP_calc_PTO (RFC 8985 §7.2), the limit by the retransmission timer apart; `is_single` when one segment is outstanding.
-pub(super) fn pto(srtt: Option<Duration>, is_single: bool) -> Duration {
+/// How many segments are outstanding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flight {
+    /// One, whose ACK may be delayed.
+    Single,
+    /// More.
+    Several,
+}
+
+/// TLP_calc_PTO (RFC 8985 §7.2), the limit by the retransmission timer apart.
+pub(super) fn pto(srtt: Option<Duration>, flight: Flight) -> Duration {
     let Some(srtt) = srtt else { return PTO_WITHOUT_SRTT };
-    let pto = srtt * 2;
-    if is_single { pto + MAX_ACK_DELAY } else { pto }
+    match flight {
+        Flight::Single => srtt * 2 + MAX_ACK_DELAY,
+        Flight::Several => srtt * 2,
+    }
 }
 
 /// The probe's time, no later than that of the retransmission timer (RFC 8985 §7.2).
@@ -150,9 +161,9 @@ mod tests {
     #[test]
     fn timeout_is_two_round_trips_and_more_for_a_single_segment() {
         let srtt = Duration::from_millis(100);
-        assert_eq!(pto(None, false), Duration::from_secs(1));
-        assert_eq!(pto(Some(srtt), false), Duration::from_millis(200));
-        assert_eq!(pto(Some(srtt), true), Duration::from_millis(400));
+        assert_eq!(pto(None, Flight::Several), Duration::from_secs(1));
+        assert_eq!(pto(Some(srtt), Flight::Several), Duration::from_millis(200));
+        assert_eq!(pto(Some(srtt), Flight::Single), Duration::from_millis(400));
         let now = Instant::from_secs(9);
         assert_eq!(probe_at(now, srtt, now + srtt * 2), now + srtt);
         assert_eq!(probe_at(now, srtt, now + srtt / 2), now + srtt / 2);
