@@ -9,6 +9,7 @@ use crate::common::segment::{Segment, TCP, parse_ipv4};
 use crate::common::socket::connect_with_congestion_control;
 use crate::common::states::against_the_server;
 use crate::common::{PEER, SERVER};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 /// The control bits of ECN (RFC 3168 §6.1).
@@ -18,13 +19,15 @@ const CWR: u8 = 0x80;
 const ECN_FIELD: u8 = 3;
 const ECT_0: u8 = 2;
 
-/// The ECN fields of the packets with text that the server sent to somebody.
+/// The ECN fields of the packets with text that the server sent to somebody for the first time: what is sent again has none (RFC 3168
+/// §6.1.5), as happens on a busy machine.
 fn fields_from_server(packets: &[Vec<u8>]) -> Vec<u8> {
-    let is_text = |packet: &&Vec<u8>| {
+    let mut seen = HashSet::new();
+    let mut is_new_text = |packet: &&Vec<u8>| {
         parse_ipv4(packet).is_some_and(|(source, _, protocol, _)| source == SERVER && protocol == TCP)
-            && Segment::parse(packet).is_some_and(|segment| !segment.payload.is_empty())
+            && Segment::parse(packet).is_some_and(|segment| !segment.payload.is_empty() && seen.insert(segment.seq))
     };
-    packets.iter().filter(is_text).map(|packet| packet[1] & ECN_FIELD).collect()
+    packets.iter().filter(|packet| is_new_text(packet)).map(|packet| packet[1] & ECN_FIELD).collect()
 }
 
 #[test]
