@@ -11,9 +11,10 @@
 //! namespace instead of two: the kernel cannot short-cut it, as it owns neither 192.0.2.77 nor 198.51.100.2.
 
 use super::namespace::{is_root, run};
-use super::packets::{await_readable, receive, transmit};
+use super::packets::{BUFFER_BYTES, await_readable, receive, transmit};
 use super::random::Random;
 use super::segment::{HEADER, fill_ipv4_checksum, parse_ipv4, u16_at};
+use super::socket::widen;
 use super::{DEVICE, PEER, PORT, SERVER};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use smoltcp::phy::{Device, Medium, RawSocket, TunTapInterface};
@@ -128,7 +129,9 @@ impl Link {
                 client_side.run(TunTapInterface::new(LINK_DEVICE, Medium::Ip).unwrap());
             }),
             thread::spawn(move || {
-                server_side.run(RawSocket::new(DEVICE, Medium::Ip).unwrap());
+                let socket = RawSocket::new(DEVICE, Medium::Ip).unwrap();
+                widen(&socket, BUFFER_BYTES);
+                server_side.run(socket);
             }),
         ];
         for _ in &threads {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// The protocol number of ICMP.
 const ICMP: u8 = 1;
 /// Room for what crosses the device while our thread does not run, as the kernel counts it: about a kilobyte more a packet.
-const BUFFER_BYTES: i32 = 16 * 1024 * 1024;
+pub const BUFFER_BYTES: i32 = 16 * 1024 * 1024;
 /// How long a lost probe is waited for.
 const PROBE_INTERVAL: Duration = Duration::from_millis(20);
 
