@@ -11,7 +11,7 @@ use crate::calls::{Connect, Data, MAX_DATA_BYTES};
 use crate::smol_channel::NetChannel;
 use crate::smol_lower::SmolLower;
 use crate::st::{Participant, SessionError};
-use crate::system::{State, System, Watch};
+use crate::system::{State, System, Watch, change};
 use crate::tcp::isn::IsnSecret;
 use crate::tcp::{Config, Setting};
 use crate::undirected::{Clock, Desk, Io};
@@ -43,10 +43,7 @@ struct Log;
 
 impl Watch for Log {
     fn changed(&mut self, remote: Option<SocketAddrV4>, from: State, to: State) {
-        match remote {
-            Some(remote) => info!("{remote}: {from} -> {to}"),
-            None => info!("{from} -> {to}"),
-        }
+        info!("{}", change(remote, from, to));
     }
 }
 

@@ -15,7 +15,7 @@ use log::{debug, info, warn};
 use crate::smol_channel::NetChannel;
 use crate::smol_lower::{Backlog, SmolLower};
 use crate::st::{End, Participant, SessionError};
-use crate::system::{State, System, Watch};
+use crate::system::{State, System, Watch, change};
 use crate::tcp::isn::IsnSecret;
 use crate::tcp::{Config, LocalAddr, Setting};
 use crate::undirected::{Clock, Io};
@@ -159,10 +159,7 @@ impl Entry {
 
 impl Watch for Entry {
     fn changed(&mut self, remote: Option<SocketAddrV4>, from: State, to: State) {
-        match remote {
-            Some(remote) => info!("{remote}: {from} -> {to}"),
-            None => info!("{from} -> {to}"),
-        }
+        info!("{}", change(remote, from, to));
         self.remote = remote;
         self.count(to);
     }

@@ -244,6 +244,11 @@ impl fmt::Display for State {
     }
 }
 
+/// The line that tells of a change of state.
+pub(crate) fn change(remote: Option<SocketAddrV4>, from: State, to: State) -> String {
+    remote.map_or_else(|| format!("{from} -> {to}"), |remote| format!("{remote}: {from} -> {to}"))
+}
+
 /// Hears of a session's changes of state.
 pub trait Watch {
     /// The session went from one state to another, with `remote` as its peer where it has one.

@@ -31,13 +31,14 @@ impl Program {
     /// Makes the device and lets the program connect to the Linux server.
     fn connect(arguments: &[&str]) -> Self {
         make_device();
-        let child = command(arguments)
-            .args(["--connect", &format!("{KERNEL}:{PORT}")])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let to_the_server = format!("{KERNEL}:{PORT}");
+        Self::start(&[arguments, &["--connect", &to_the_server]].concat())
+    }
+
+    /// Starts the program with these arguments.
+    fn start(arguments: &[&str]) -> Self {
+        let child =
+            command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Self { child }
     }
 
@@ -209,14 +210,8 @@ fn our_client_and_our_server_talk_with_linux_as_their_router() {
         let server = Server::spawn(&["--device", "tun-s", "--address", &there]);
         server.wait_for_stdout(SERVING);
         let lines = Random::new(5).lines(4_000_000, 100);
-        let mut client = Program {
-            child: command(&["--device", "tun-c", "--address", &here, "--connect", &format!("{there}:555")])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        };
+        let mut client =
+            Program::start(&["--device", "tun-c", "--address", &here, "--connect", &format!("{there}:555")]);
         let (mut stdin, mut stdout) = (client.stdin(), client.stdout());
         let typing = thread::spawn({
             let lines = lines.clone();

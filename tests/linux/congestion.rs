@@ -5,16 +5,13 @@ use crate::common::capture::Capture;
 use crate::common::client::{Client, assert_same};
 use crate::common::link::{Impairments, Link};
 use crate::common::random::{Random, reversed};
-use crate::common::segment::{Segment, TCP, parse_ipv4};
+use crate::common::segment::{CWR, ECE, Segment, TCP, parse_ipv4};
 use crate::common::socket::connect_with_congestion_control;
 use crate::common::states::against_the_server;
 use crate::common::{PEER, SERVER};
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
-/// The control bits of ECN (RFC 3168 §6.1).
-const ECE: u8 = 0x40;
-const CWR: u8 = 0x80;
 /// The ECN field of an IPv4 header, in its second octet (RFC 3168 §5).
 const ECN_FIELD: u8 = 3;
 const ECT_0: u8 = 2;
